@@ -1,0 +1,90 @@
+// Package names holds what Envoy's configuration and the ext_proc server must spell alike: it is all
+// that packages envoy, xds and extproc share.
+//
+// It knows no values that depend on a user's configuration; those travel in the xDS model and in the
+// calls themselves.
+package names
+
+// Clusters that the bootstrap defines, because they lead to sluice itself.
+const (
+	ClusterXDS     = "sluice_xds"      // ADS
+	ClusterExtProc = "sluice_ext_proc" // the external processor
+	ClusterALS     = "sluice_als"      // the per-attempt access log
+	ClusterAPI     = "sluice_api"      // the admin and health HTTP API
+)
+
+// Resources that xDS publishes beside the deployments' clusters.
+const (
+	Listener    = "sluice"
+	RouteConfig = "sluice"
+	VirtualHost = "sluice"
+	// ClusterDeadEnd has no endpoint: what a call without a valid plan meets.
+	ClusterDeadEnd = "sluice_dead_end"
+	// SecretListener is the certificate of the listener.
+	SecretListener = "sluice_listener"
+	// StatPrefix is the HTTP connection manager's: its gauges tell how many calls are under way.
+	StatPrefix = "sluice"
+	// AttemptLog is the log_name of the per-attempt access log.
+	AttemptLog = "sluice_attempts"
+)
+
+// Dynamic metadata by which the processor steers a call once its body is known.
+const (
+	// NamespaceLane holds a struct {group: <model group>}; the route is matched on it.
+	NamespaceLane = "sluice"
+	// KeyGroup is the member of NamespaceLane that names the model group.
+	KeyGroup = "group"
+	// NamespacePlan holds the PriorityGroupsOverride that the route's cluster specifier follows.
+	NamespacePlan = "sluice.plan"
+)
+
+// Headers inside the hop between the processor and Envoy. Clients cannot send them: the listener
+// removes x-envoy-*, x-sluice-* and x-request-id before anything else looks at a request.
+const (
+	// HeaderCall carries the call's id, minted by sluice, to the upstream filters and to the log.
+	HeaderCall = "x-request-id"
+	// HeaderVerdict on a response asks Envoy for the next attempt.
+	HeaderVerdict = "x-sluice-next-attempt"
+	// HeaderAttempt is Envoy's count of attempts, from 1.
+	HeaderAttempt = "x-envoy-attempt-count"
+)
+
+// MetadataFilter is the gRPC initial metadata that tells which filter opened an ext_proc stream.
+const (
+	MetadataFilter = "x-sluice-filter"
+	FilterRouter   = "router"
+	FilterUpstream = "upstream"
+)
+
+// Attributes that Envoy sends with the first message of each direction
+// (https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/advanced/attributes).
+const (
+	AttrPath         = "request.path"
+	AttrCluster      = "xds.cluster_name"
+	AttrAttempt      = "upstream.request_attempt_count"
+	AttrFlags        = "response.flags"
+	AttrCodeDetails  = "response.code_details"
+	AttrHeaderPrefix = "request.headers['"
+	AttrHeaderSuffix = "']"
+	// AttrFilter is the key under which ext_proc sends its attributes.
+	AttrFilter = "envoy.filters.http.ext_proc"
+)
+
+// AttrHeader is the attribute that holds one request header.
+func AttrHeader(name string) string { return AttrHeaderPrefix + name + AttrHeaderSuffix }
+
+// ClientHeaders are the request headers that sluice reads; no other header of a client gets past the
+// first filter on a model path.
+var ClientHeaders = []string{
+	"authorization",
+	"x-api-key",
+	"api-key",
+	"x-litellm-call-id",
+	"x-litellm-num-retries",
+	"x-litellm-timeout",
+	"x-litellm-stream-timeout",
+	"x-litellm-tags",
+	"x-litellm-session-id",
+	"x-litellm-trace-id",
+	"x-litellm-customer-id",
+}

@@ -1,0 +1,183 @@
+package xds
+
+import (
+	"time"
+
+	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
+	matchingv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	commonmatchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
+	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	codecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
+	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/sluicegw/sluice/envoy/names"
+)
+
+const filterExtProc = "envoy.filters.http.ext_proc"
+
+type mode = extprocv3.ProcessingMode
+
+// modeFull sends a request's headers before its body is read: the lane of bodies that are large, or of
+// unknown size, where a bad key must be answered first.
+func modeFull() *mode {
+	return &mode{
+		RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
+		RequestBodyMode:     extprocv3.ProcessingMode_BUFFERED,
+		ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
+		ResponseBodyMode:    extprocv3.ProcessingMode_BUFFERED,
+		RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
+		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+	}
+}
+
+// modeSmall saves the message for the headers: what sluice reads of them comes with the body, as
+// attributes.
+func modeSmall() *mode {
+	m := modeFull()
+	m.RequestHeaderMode = extprocv3.ProcessingMode_SKIP
+	return m
+}
+
+// routerProcessor is the ext_proc filter that sees a call once, whatever number of attempts it takes
+// (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/ext_proc_filter).
+func routerProcessor(m Model) *extprocv3.ExternalProcessor {
+	attributes := []string{names.AttrPath}
+	for _, h := range names.ClientHeaders {
+		attributes = append(attributes, names.AttrHeader(h))
+	}
+	p := processor(m, names.FilterRouter)
+	p.ProcessingMode = modeFull()
+	p.AllowModeOverride = true
+	p.RequestAttributes = attributes
+	p.ResponseAttributes = []string{names.AttrAttempt, names.AttrFlags, names.AttrCodeDetails, names.AttrCluster}
+	p.MetadataOptions = &extprocv3.MetadataOptions{
+		ReceivingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{
+			Untyped: []string{names.NamespaceLane},
+			Typed:   []string{names.NamespacePlan},
+		}}
+	return p
+}
+
+// upstreamProcessor is the ext_proc filter that translates the attempts after the first.
+func upstreamProcessor(m Model) *extprocv3.ExternalProcessor {
+	p := processor(m, names.FilterUpstream)
+	p.ProcessingMode = &mode{
+		RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
+		RequestBodyMode:     extprocv3.ProcessingMode_NONE,
+		ResponseHeaderMode:  extprocv3.ProcessingMode_SKIP,
+		ResponseBodyMode:    extprocv3.ProcessingMode_NONE,
+		RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
+		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+	}
+	p.RequestAttributes = []string{names.AttrCluster}
+	return p
+}
+
+func processor(m Model, filter string) *extprocv3.ExternalProcessor {
+	return &extprocv3.ExternalProcessor{
+		StatPrefix: filter,
+		GrpcService: &corev3.GrpcService{
+			TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{EnvoyGrpc: &corev3.GrpcService_EnvoyGrpc{
+				ClusterName: names.ClusterExtProc}},
+			// The gRPC stream lives as long as the call: the call's own timeouts end it.
+			Timeout:         durationpb.New(0),
+			InitialMetadata: []*corev3.HeaderValue{{Key: names.MetadataFilter, Value: filter}},
+		},
+		MessageTimeout: durationpb.New(m.Timeouts.Message),
+		MutationRules: &mutationv3.HeaderMutationRules{
+			AllowAllRouting: wrapperspb.Bool(true), // path, authority and method are the provider's
+			AllowEnvoy:      wrapperspb.Bool(true), // timeouts and retries travel as x-envoy-*
+		},
+		// A processor that is gone must not let a call through to a provider.
+		FailureModeAllow:     false,
+		DeferredCloseTimeout: durationpb.New(time.Second),
+	}
+}
+
+// upstreamFilters are the HTTP filters of every attempt: the processor, for attempts after the first
+// only, then the removal of headers that are between Envoy and sluice, then the codec. They stand in the
+// router, not in each cluster, so that ten thousand clusters don't repeat them; a cluster with filters of
+// its own replaces them
+// (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/extensions/filters/http/router/v3/router.proto).
+func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
+	matched, err := onRetries(upstreamProcessor(m))
+	if err != nil {
+		return nil, err
+	}
+	return httpFilters(
+		named{"sluice.retry_translation", matched},
+		named{"sluice.outgoing_headers", removeHeaders(names.HeaderAttempt, names.HeaderCall)},
+		named{"envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}},
+	)
+}
+
+// onRetries runs the filter where Envoy's attempt count is not 1.
+func onRetries(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithMatcher, error) {
+	filter, err := anypb.New(p)
+	if err != nil {
+		return nil, err
+	}
+	action, err := xdsExtension("run", &compositev3.ExecuteFilterAction{
+		TypedConfig: &corev3.TypedExtensionConfig{Name: filterExtProc, TypedConfig: filter}})
+	if err != nil {
+		return nil, err
+	}
+	input, err := xdsExtension("attempt", &envoymatcherv3.HttpRequestHeaderMatchInput{HeaderName: names.HeaderAttempt})
+	if err != nil {
+		return nil, err
+	}
+	composite, err := extension("composite", &compositev3.Composite{})
+	if err != nil {
+		return nil, err
+	}
+	first := &matchingv3.Matcher_MatcherList_Predicate{
+		MatchType: &matchingv3.Matcher_MatcherList_Predicate_SinglePredicate_{
+			SinglePredicate: &matchingv3.Matcher_MatcherList_Predicate_SinglePredicate{
+				Input: input,
+				Matcher: &matchingv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
+					ValueMatch: &matchingv3.StringMatcher{MatchPattern: &matchingv3.StringMatcher_Exact{Exact: "1"}}},
+			}}}
+	return &commonmatchingv3.ExtensionWithMatcher{
+		ExtensionConfig: composite,
+		XdsMatcher: &matchingv3.Matcher{MatcherType: &matchingv3.Matcher_MatcherList_{
+			MatcherList: &matchingv3.Matcher_MatcherList{Matchers: []*matchingv3.Matcher_MatcherList_FieldMatcher{{
+				Predicate: &matchingv3.Matcher_MatcherList_Predicate{
+					MatchType: &matchingv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: first}},
+				OnMatch: &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: action}},
+			}}}}},
+	}, nil
+}
+
+func xdsExtension(name string, config proto.Message) (*xdscorev3.TypedExtensionConfig, error) {
+	packed, err := anypb.New(config)
+	if err != nil {
+		return nil, err
+	}
+	return &xdscorev3.TypedExtensionConfig{Name: name, TypedConfig: packed}, nil
+}
+
+type named struct {
+	name   string
+	config proto.Message
+}
+
+func httpFilters(filters ...named) ([]*hcmv3.HttpFilter, error) {
+	out := make([]*hcmv3.HttpFilter, 0, len(filters))
+	for _, f := range filters {
+		packed, err := anypb.New(f.config)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, &hcmv3.HttpFilter{Name: f.name,
+			ConfigType: &hcmv3.HttpFilter_TypedConfig{TypedConfig: packed}})
+	}
+	return out, nil
+}

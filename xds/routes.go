@@ -1,0 +1,250 @@
+package xds
+
+import (
+	"fmt"
+
+	matchingv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
+	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
+	networkinputsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
+	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
+	prioritygroupv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
+	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/types/known/anypb"
+	"google.golang.org/protobuf/types/known/durationpb"
+	"google.golang.org/protobuf/types/known/structpb"
+	"google.golang.org/protobuf/types/known/wrapperspb"
+
+	"github.com/sluicegw/sluice/envoy/names"
+)
+
+// ModelPaths are the paths that carry model calls, each also without /v1.
+var ModelPaths = []string{"/chat/completions", "/completions", "/embeddings"}
+
+// routeConfig steers in two steps. Before a body is known, a model path only decides how the processor
+// reads the call. Afterwards the processor names the model group in dynamic metadata and clears the
+// route cache, and from then on the metadata alone decides: a translated path can meet no other route.
+func routeConfig(m Model, version string) (*routev3.RouteConfiguration, error) {
+	first, err := firstPass(m)
+	if err != nil {
+		return nil, err
+	}
+	fallthroughAction, err := xdsExtension("first_pass", &routev3.RouteList{Routes: first})
+	if err != nil {
+		return nil, err
+	}
+	onNoMatch := &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: fallthroughAction}}
+	matcher := &matchingv3.Matcher{OnNoMatch: onNoMatch}
+	if len(m.Groups) > 0 {
+		if matcher.MatcherType, err = byGroup(m); err != nil {
+			return nil, err
+		}
+	}
+	return &routev3.RouteConfiguration{
+		Name: names.RouteConfig,
+		VirtualHosts: []*routev3.VirtualHost{{
+			Name:                       names.VirtualHost,
+			Domains:                    []string{"*"},
+			IncludeRequestAttemptCount: true,
+			Matcher:                    matcher,
+			Metadata: &corev3.Metadata{FilterMetadata: map[string]*structpb.Struct{
+				// The version makes every publication a change, so that its acknowledgement tells
+				// that Envoy has taken all that was sent before it.
+				"sluice.version": {Fields: map[string]*structpb.Value{"version": structpb.NewStringValue(version)}}}},
+		}},
+	}, nil
+}
+
+// byGroup finds a group's route in one look-up, however many groups there are.
+func byGroup(m Model) (*matchingv3.Matcher_MatcherTree_, error) {
+	input, err := xdsExtension("group", &networkinputsv3.DynamicMetadataInput{
+		Filter: names.NamespaceLane,
+		Path: []*networkinputsv3.DynamicMetadataInput_PathSegment{{
+			Segment: &networkinputsv3.DynamicMetadataInput_PathSegment_Key{Key: names.KeyGroup}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	routes := make(map[string]*matchingv3.Matcher_OnMatch, len(m.Groups))
+	for _, g := range m.Groups {
+		route, err := groupRoute(g, m)
+		if err != nil {
+			return nil, err
+		}
+		action, err := xdsExtension(g.Name, route)
+		if err != nil {
+			return nil, err
+		}
+		routes[g.Name] = &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: action}}
+	}
+	return &matchingv3.Matcher_MatcherTree_{MatcherTree: &matchingv3.Matcher_MatcherTree{
+		Input: input,
+		TreeType: &matchingv3.Matcher_MatcherTree_ExactMatchMap{
+			ExactMatchMap: &matchingv3.Matcher_MatcherTree_MatchMap{Map: routes}},
+	}}, nil
+}
+
+// groupRoute is the route of one model group's calls. Its first priority group is the dead end: without a
+// plan in the metadata a call goes nowhere. The others are named, for plans to refer to.
+func groupRoute(g Group, m Model) (*routev3.Route, error) {
+	groups := []*prioritygroupv3.PriorityGroup{priorityGroup("no_plan", []Member{{Cluster: names.ClusterDeadEnd}})}
+	if len(g.Members) > 0 {
+		groups = append(groups, priorityGroup(g.Name, g.Members))
+	}
+	for _, f := range g.Fallbacks {
+		if len(f.Members) > 0 {
+			groups = append(groups, priorityGroup("fallback:"+f.Group, f.Members))
+		}
+	}
+	specifier, err := extension("plan", &prioritygroupv3.PriorityGroupClusterSpecifier{
+		PriorityGroups:            groups,
+		OverrideMetadataNamespace: names.NamespacePlan,
+	})
+	if err != nil {
+		return nil, err
+	}
+	retry, err := retryPolicy(m)
+	if err != nil {
+		return nil, err
+	}
+	return &routev3.Route{
+		Name:       g.Name,
+		StatPrefix: statName(g.Name),
+		Match:      anyPath(),
+		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
+			ClusterSpecifier: &routev3.RouteAction_InlineClusterSpecifierPlugin{
+				InlineClusterSpecifierPlugin: &routev3.ClusterSpecifierPlugin{Extension: specifier}},
+			Timeout:     durationpb.New(0), // the call's deadline travels as a header
+			RetryPolicy: retry,
+		}},
+		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(m.Limits.Body)),
+	}, nil
+}
+
+func priorityGroup(name string, members []Member) *prioritygroupv3.PriorityGroup {
+	out := &prioritygroupv3.PriorityGroup{Name: name}
+	for _, member := range members {
+		out.Clusters = append(out.Clusters, &prioritygroupv3.ClusterWeight{
+			ClusterName: member.Cluster, Weight: wrapperspb.UInt32(max(1, member.Weight))})
+	}
+	return out
+}
+
+// retryPolicy retries what another attempt may mend; how often is the plan's length, which travels as
+// x-envoy-max-retries, and 401, 403 and 404 are added per call where another deployment can answer
+// (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter).
+func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
+	previous, err := anypb.New(&previoushostsv3.PreviousHostsPredicate{})
+	if err != nil {
+		return nil, err
+	}
+	return &routev3.RetryPolicy{
+		RetryOn:               "5xx,reset,connect-failure,refused-stream,retriable-status-codes,retriable-headers",
+		RetriableStatusCodes:  []uint32{408, 409, 429},
+		NumRetries:            wrapperspb.UInt32(0),
+		RefreshClusterOnRetry: true,
+		PerTryIdleTimeout:     durationpb.New(m.Timeouts.Idle),
+		RetriableHeaders: []*routev3.HeaderMatcher{{Name: names.HeaderVerdict,
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}},
+		RetryBackOff: &routev3.RetryPolicy_RetryBackOff{
+			BaseInterval: durationpb.New(m.Timeouts.RetryBase),
+			MaxInterval:  durationpb.New(m.Timeouts.RetryMax),
+		},
+		RetryHostPredicate: []*routev3.RetryPolicy_RetryHostPredicate{{
+			Name:       "envoy.retry_host_predicates.previous_hosts",
+			ConfigType: &routev3.RetryPolicy_RetryHostPredicate_TypedConfig{TypedConfig: previous}}},
+		HostSelectionRetryMaxAttempts: 3,
+	}, nil
+}
+
+// firstPass are the routes by path. Model paths end in the dead end: should the processor ever fail to
+// name a group, nothing leaves.
+func firstPass(m Model) ([]*routev3.Route, error) {
+	var out []*routev3.Route
+	for _, path := range ModelPaths {
+		for _, full := range []string{"/v1" + path, path} {
+			small, err := modelRoute(full, m, modeSmall(), contentLengthUpTo(m.Limits.SmallBody))
+			if err != nil {
+				return nil, err
+			}
+			large, err := modelRoute(full, m, modeFull())
+			if err != nil {
+				return nil, err
+			}
+			out = append(out, small, large)
+		}
+	}
+	api, err := apiRoute()
+	return append(out, api), err
+}
+
+func modelRoute(path string, m Model, processing *mode, headers ...*routev3.HeaderMatcher) (*routev3.Route, error) {
+	perFilter, err := perFilter(map[string]proto.Message{
+		filterAllowList: &headermutationv3.HeaderMutationPerRoute{Mutations: allowList().GetMutations()},
+		filterExtProc: &extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Overrides{
+			Overrides: &extprocv3.ExtProcOverrides{ProcessingMode: processing}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &routev3.Route{
+		Name: fmt.Sprintf("model:%s", path),
+		Match: &routev3.RouteMatch{
+			PathSpecifier: &routev3.RouteMatch_Path{Path: path},
+			Headers:       append(headers, methodIs("POST")),
+		},
+		Action:                 clusterAction(names.ClusterDeadEnd),
+		TypedPerFilterConfig:   perFilter,
+		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(m.Limits.Body)),
+	}, nil
+}
+
+// apiRoute leads everything else to sluice's own HTTP server, without the processor.
+func apiRoute() (*routev3.Route, error) {
+	perFilter, err := perFilter(map[string]proto.Message{
+		filterExtProc: &extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Disabled{Disabled: true}},
+	})
+	return &routev3.Route{
+		Name:                 "api",
+		Match:                anyPath(),
+		Action:               clusterAction(names.ClusterAPI),
+		TypedPerFilterConfig: perFilter,
+	}, err
+}
+
+func perFilter(configs map[string]proto.Message) (map[string]*anypb.Any, error) {
+	out := make(map[string]*anypb.Any, len(configs))
+	for name, c := range configs {
+		packed, err := anypb.New(c)
+		if err != nil {
+			return nil, err
+		}
+		out[name] = packed
+	}
+	return out, nil
+}
+
+func clusterAction(cluster string) *routev3.Route_Route {
+	return &routev3.Route_Route{Route: &routev3.RouteAction{
+		ClusterSpecifier: &routev3.RouteAction_Cluster{Cluster: cluster},
+		Timeout:          durationpb.New(0),
+	}}
+}
+
+func anyPath() *routev3.RouteMatch {
+	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
+}
+
+func methodIs(method string) *routev3.HeaderMatcher {
+	return &routev3.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
+		StringMatch: &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: method}}}}
+}
+
+func contentLengthUpTo(n int64) *routev3.HeaderMatcher {
+	return &routev3.HeaderMatcher{Name: "content-length", HeaderMatchSpecifier: &routev3.HeaderMatcher_RangeMatch{
+		RangeMatch: &typev3.Int64Range{Start: 1, End: n + 1}}}
+}
