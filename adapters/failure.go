@@ -1,0 +1,221 @@
+package adapters
+
+import (
+	"bytes"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// failure is what a provider's error object says. Only message is always there.
+type failure struct {
+	message string
+	typ     string // the provider's words for what kind of error it is
+	code    string
+	param   string
+	status  int // the HTTP status that the object stands for, if it tells
+}
+
+// refusal reads the body of an answer whose status is not 2xx.
+func (p *Reply) refusal(body []byte) *apierror.Error {
+	if p.status >= 300 && p.status < 400 {
+		return p.bad("HTTP %d, a redirect; check the deployment's api_base", p.status)
+	}
+	var f *failure
+	if !utf8.Valid(body) {
+		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
+	}
+	if p.doc.Reset(body, true) == nil {
+		f = p.call.t.p.dialect.failure(&p.doc)
+	}
+	if f == nil {
+		f = &failure{message: plain(body)}
+	}
+	if f.message == "" {
+		f.message = strings.TrimSpace("HTTP " + strconv.Itoa(p.status) + " " + http.StatusText(p.status))
+	}
+	f.status = p.status
+	return p.failed(p.status, f)
+}
+
+// failed is the client's error for a provider's; status counts where the failure does not tell its own.
+func (p *Reply) failed(status int, f *failure) *apierror.Error {
+	if f.status >= 400 && f.status <= 599 {
+		status = f.status
+	}
+	if status < 400 || status > 599 {
+		status = http.StatusInternalServerError
+	}
+	e := &apierror.Error{
+		Message: p.scrub(clipText(f.message, 4096)), Param: clipText(f.param, 128),
+		Provider: p.call.t.p.name, RetryAfter: p.retry,
+	}
+	e.Kind, e.Status = classify(status, f)
+	return e
+}
+
+// classify tells the kind of a provider's error and the status it is passed on with, which follow
+// LiteLLM's exception mapping: a full provider (529) is a 500, an unprocessable request a 400.
+func classify(status int, f *failure) (apierror.Kind, int) {
+	text := strings.ToLower(f.message)
+	label := strings.ToLower(f.typ + " " + f.code)
+	switch {
+	case status < 500 && isContextLength(label, text):
+		return apierror.ContextLength, http.StatusBadRequest
+	case status < 500 && isContentPolicy(label, text):
+		return apierror.ContentPolicy, http.StatusBadRequest
+	case status == 529, strings.Contains(label, "overloaded_error"):
+		return apierror.Overloaded, http.StatusInternalServerError
+	case status == http.StatusTooManyRequests, strings.Contains(label, "rate_limit"):
+		return apierror.RateLimit, http.StatusTooManyRequests
+	case strings.Contains(label, "model_not_found"):
+		return apierror.NotFound, http.StatusNotFound
+	}
+	switch status {
+	case http.StatusUnprocessableEntity, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
+		return apierror.BadRequest, http.StatusBadRequest
+	}
+	return apierror.KindFor(status), status
+}
+
+func isContextLength(label, text string) bool {
+	if strings.Contains(label, "context_length_exceeded") || strings.Contains(label, "context_window_exceeded") {
+		return true
+	}
+	if strings.Contains(label, "string_above_max_length") {
+		return false
+	}
+	for _, s := range [...]string{
+		"maximum context length", "prompt is too long", "prompt: length", "exceed context limit",
+		"model's maximum context limit", "longer than the model's context length",
+		"input tokens exceed the configured limit", "`inputs` tokens + `max_new_tokens` must be",
+		"exceeds the available context size", "exceeds the maximum number of tokens allowed",
+		"context window",
+	} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return strings.Contains(text, "current length is") && strings.Contains(text, "while limit is") ||
+		strings.Contains(text, "maximum input length is") && strings.Contains(text, "tokens")
+}
+
+func isContentPolicy(label, text string) bool {
+	if strings.Contains(label, "content_policy") || strings.Contains(label, "content_filter") {
+		return true
+	}
+	for _, s := range [...]string{
+		"content filtering policy", "violating our usage policy", "content_policy_violation",
+		"rejected as a result of the safety system", "rejected as a result of our safety system",
+		"content management policy", "responsibleaipolicyviolation",
+	} {
+		if strings.Contains(text, s) {
+			return true
+		}
+	}
+	return false
+}
+
+// scrub takes the deployment's credentials out of a provider's words: some repeat the key they refuse.
+func (p *Reply) scrub(s string) string {
+	const least = 8 // shorter "keys" such as "none" are placeholders and would blot out plain words
+	if key := p.call.t.key; len(key) >= least {
+		s = strings.ReplaceAll(s, key, "***")
+	}
+	for _, h := range p.call.t.headers {
+		if len(h.Value) >= least {
+			s = strings.ReplaceAll(s, h.Value, "***")
+		}
+		if _, token, ok := strings.Cut(h.Value, " "); ok && len(token) >= least {
+			s = strings.ReplaceAll(s, token, "***")
+		}
+	}
+	return s
+}
+
+// plain is the first words of an error page or a text, without markup.
+func plain(body []byte) string {
+	const most = 300
+	if len(body) > 64<<10 {
+		body = body[:64<<10]
+	}
+	var out strings.Builder
+	text := string(body)
+	space := false
+	for len(text) > 0 && out.Len() < most {
+		if text[0] == '<' {
+			text = skipTag(text)
+			space = true
+			continue
+		}
+		r, n := utf8.DecodeRuneInString(text)
+		text = text[n:]
+		if unicode.IsSpace(r) || unicode.IsControl(r) {
+			space = true
+			continue
+		}
+		if space && out.Len() > 0 {
+			out.WriteByte(' ')
+		}
+		space = false
+		out.WriteRune(r)
+	}
+	return out.String()
+}
+
+// skipTag is what follows an HTML tag; for scripts and styles, what follows their end.
+func skipTag(text string) string {
+	end := strings.IndexByte(text, '>')
+	if end < 0 {
+		return ""
+	}
+	tag := strings.ToLower(text[1:min(end, 16)])
+	text = text[end+1:]
+	for _, name := range [...]string{"script", "style"} {
+		if strings.HasPrefix(tag, name) {
+			i := strings.Index(strings.ToLower(text), "</"+name)
+			if i < 0 {
+				return ""
+			}
+			return text[i:]
+		}
+	}
+	return text
+}
+
+// clipText cuts s after at most n bytes, at a character.
+func clipText(s string, n int) string {
+	if len(s) <= n {
+		return s
+	}
+	for n > 0 && !utf8.RuneStart(s[n]) {
+		n--
+	}
+	return s[:n] + "…"
+}
+
+// retryAfter reads how long to wait: seconds, a date, or the milliseconds that some providers add.
+//
+// https://www.rfc-editor.org/rfc/rfc9110#field.retry-after
+func retryAfter(header func(string) string, now time.Time) time.Duration {
+	const most = 24 * time.Hour
+	if ms, err := strconv.ParseFloat(strings.TrimSpace(header("retry-after-ms")), 64); err == nil && ms > 0 {
+		return min(time.Duration(min(ms, 1e9)*float64(time.Millisecond)), most)
+	}
+	v := strings.TrimSpace(header("retry-after"))
+	if s, err := strconv.ParseFloat(v, 64); err == nil {
+		if s > 0 {
+			return min(time.Duration(min(s, 1e6)*float64(time.Second)), most)
+		}
+		return 0
+	}
+	if at, err := http.ParseTime(v); err == nil && at.After(now) {
+		return min(at.Sub(now), most)
+	}
+	return 0
+}

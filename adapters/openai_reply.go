@@ -1,0 +1,131 @@
+package adapters
+
+import (
+	"bytes"
+	"math/bits"
+	"unicode/utf8"
+
+	"github.com/sluicegw/sluice/adapters/framing"
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// openAIReply edits an answer that is OpenAI's already: the model's name becomes the client's, and
+// usage goes where the client did not ask for it. Everything else keeps its bytes.
+type openAIReply struct {
+	p     *Reply
+	patch jsondoc.Patch
+	// begun and finished hold one bit a choice, so that a stream cut off is told from one that ended.
+	begun, finished uint64
+}
+
+func (openAI) translator(_ *call, p *Reply) translator { return &openAIReply{p: p} }
+
+func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Error) {
+	list := "choices"
+	if t.p.call.r.op == Embedding {
+		list = "data"
+	}
+	if !doc.Get(list).IsArray() {
+		return nil, t.p.bad("JSON without %q", list)
+	}
+	for c := range doc.Get("choices").Elements() {
+		if reason := c.Get("finish_reason").Text(); reason != "" {
+			t.p.finish = reason
+		}
+	}
+	t.p.report(doc.Get("usage"))
+	t.patch.Set("model", t.p.alias)
+	return t.patch.Append(dst, doc), nil
+}
+
+func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Error) {
+	data := ev.Data
+	if !utf8.Valid(data) {
+		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
+	}
+	doc := &t.p.doc
+	if err := doc.Reset(data, true); err != nil {
+		return dst, t.p.bad("an event of its stream is not a JSON object: %s", err)
+	}
+	if ev.Name == "error" || doc.Get("error").Exists() {
+		f := openAIFailure(doc)
+		if f == nil {
+			f = &failure{message: clipText(doc.Text(), 300)}
+		}
+		return dst, t.p.failed(500, f)
+	}
+	// A line break between two JSON tokens would end the line of an event.
+	for i := bytes.IndexByte(data, '\n'); i >= 0; i = bytes.IndexByte(data, '\n') {
+		data[i] = ' '
+	}
+	choices := doc.Get("choices")
+	t.follow(choices)
+	usage := doc.Get("usage")
+	t.p.report(usage)
+	t.patch.Reset()
+	t.patch.Set("model", t.p.alias)
+	if !t.p.call.r.includeUsage && usage != "" {
+		if usage.Exists() && first(choices) == "" {
+			return dst, nil
+		}
+		t.patch.Delete("usage")
+	}
+	dst = append(dst, "data: "...)
+	dst = t.patch.Append(dst, doc)
+	return append(dst, "\n\n"...), nil
+}
+
+// follow notes which choices have begun and which have finished.
+func (t *openAIReply) follow(choices jsondoc.Value) {
+	for c := range choices.Elements() {
+		index := c.Get("index").Count() & 63
+		t.begun |= 1 << index
+		if reason := c.Get("finish_reason"); reason.IsString() && reason != `""` {
+			t.finished |= 1 << index
+			t.p.finish = reason.Text()
+		}
+	}
+}
+
+func (t *openAIReply) end(dst []byte, told bool) ([]byte, bool) {
+	if told {
+		return dst, true
+	}
+	n := 1
+	if want, ok := t.p.call.get("n").Int(); ok && want > 0 && want <= 64 {
+		n = int(want)
+	}
+	return dst, t.finished == t.begun && bits.OnesCount64(t.finished) >= n
+}
+
+// report notes a usage object of OpenAI's shape, with the spellings that others added.
+func (p *Reply) report(u jsondoc.Value) {
+	if !u.IsObject() {
+		return
+	}
+	var n Usage
+	for k, v := range u.Members() {
+		switch k.Inner() {
+		case "prompt_tokens":
+			n.Prompt = v.Count()
+		case "completion_tokens":
+			n.Completion = v.Count()
+		case "total_tokens":
+			n.Total = v.Count()
+		case "prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens":
+			n.CachedRead = max(n.CachedRead, v.Count())
+		case "cache_creation_input_tokens":
+			n.CacheWrite = max(n.CacheWrite, v.Count())
+		case "prompt_tokens_details":
+			n.CachedRead = max(n.CachedRead, v.Get("cached_tokens").Count())
+			n.CacheWrite = max(n.CacheWrite, v.Get("cache_write_tokens").Count(), v.Get("cache_creation_tokens").Count())
+		case "completion_tokens_details":
+			n.Reasoning = v.Get("reasoning_tokens").Count()
+		}
+	}
+	if n.Total == 0 {
+		n.Total = n.Prompt + n.Completion
+	}
+	p.usage, p.used = n, true
+}

@@ -1,0 +1,183 @@
+package adapters
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/sluicegw/sluice/adapters/framing"
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// Framing is how the answer to an attempt comes in and has to be read.
+type Framing uint8
+
+// The ways to read an answer.
+const (
+	Whole  Framing = iota // collect the body and give it to [Reply.Whole]
+	Events                // give each piece to [Reply.Events] and then call [Reply.End]
+)
+
+// Usage is what an answer cost in tokens, as the provider reported it. Prompt includes CachedRead and
+// CacheWrite; Completion includes Reasoning.
+type Usage struct{ Prompt, Completion, Total, CachedRead, CacheWrite, Reasoning int64 }
+
+// Reply translates the answer to one attempt. It belongs to one call and one goroutine.
+type Reply struct {
+	call  call
+	alias jsondoc.Value // the client's name for the model, as a JSON string
+	tr    translator
+	split framing.Splitter
+
+	status int
+	retry  time.Duration // what retry-after asks for
+	gzip   bool
+	events bool // the provider streams
+	over   bool // the last thing the client gets has been appended
+	usage  Usage
+	used   bool
+	err    *apierror.Error
+	finish string
+	doc    jsondoc.Doc // the document at hand, its index used again
+}
+
+// Reply prepares the translation of the answer to r; alias is the model's name in it: what the client
+// asked for.
+func (t *Target) Reply(r *Request, alias string) *Reply {
+	p := &Reply{call: newCall(t, r), alias: jsondoc.Value(apierror.AppendString(nil, alias))}
+	// What was dropped from the request is dropped here too. A refusal has been told already.
+	_ = t.supports(&p.call)
+	p.tr = t.p.dialect.translator(&p.call, p)
+	return p
+}
+
+// Begin takes the status and headers of the answer and tells how its body has to be read. header must
+// find names in lower case; it is not kept.
+func (p *Reply) Begin(status int, header func(name string) string) Framing {
+	p.status = status
+	p.err = nil
+	encoding := strings.TrimSpace(header("content-encoding"))
+	p.gzip = strings.EqualFold(encoding, "gzip")
+	p.events = isEventStream(header("content-type")) && status >= 200 && status < 300
+	p.retry = retryAfter(header, time.Now())
+	if p.events && p.call.r.stream && (encoding == "" || strings.EqualFold(encoding, "identity")) {
+		p.split = &framing.SSE{}
+		return Events
+	}
+	return Whole
+}
+
+func isEventStream(contentType string) bool {
+	media, _, _ := strings.Cut(contentType, ";")
+	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
+}
+
+// ContentType is the media type of what the client gets if the call succeeds. Errors are JSON.
+func (p *Reply) ContentType() string {
+	if p.call.r.stream {
+		return "text/event-stream"
+	}
+	return "application/json"
+}
+
+// Usage is what the provider has reported so far; ok is false if that is nothing.
+func (p *Reply) Usage() (u Usage, ok bool) { return p.usage, p.used }
+
+// Err is the error that ended the answer, if one did: reported by the provider within its stream, or
+// made here of a stream that broke off or made no sense.
+func (p *Reply) Err() *apierror.Error { return p.err }
+
+// FinishReason is why the model stopped, in OpenAI's words; "" if it was not told. Of several choices
+// it is the last one's.
+func (p *Reply) FinishReason() string { return p.finish }
+
+// done is the last event of every stream.
+const done = "data: [DONE]\n\n"
+
+// Events appends to dst what the client gets for the next piece of a stream, cut anywhere. After the
+// stream's end or an error it appends nothing.
+func (p *Reply) Events(dst, chunk []byte) []byte {
+	for !p.over && p.split != nil {
+		ev, rest, ok, err := p.split.Next(chunk)
+		if err != nil {
+			return p.Fail(dst, p.bad("%s", err))
+		}
+		if !ok {
+			return dst
+		}
+		chunk = rest
+		dst = p.event(dst, ev)
+	}
+	return dst
+}
+
+func (p *Reply) event(dst []byte, ev framing.Event) []byte {
+	if string(bytes.TrimSpace(ev.Data)) == "[DONE]" {
+		return p.close(dst, true)
+	}
+	before := len(dst)
+	dst, err := p.tr.event(dst, ev)
+	if err != nil {
+		return p.Fail(dst[:before], err)
+	}
+	return dst
+}
+
+// End appends what the client gets when the provider's stream is over: what is still owed (finish
+// reason, usage) and [DONE]; or, if the stream broke off, an error event and [DONE].
+func (p *Reply) End(dst []byte) []byte {
+	if p.over {
+		return dst
+	}
+	if p.split != nil {
+		// Only a whole event counts: half a one is what a broken connection leaves.
+		if ev, ok := p.split.Flush(); ok && (json.Valid(ev.Data) || string(bytes.TrimSpace(ev.Data)) == "[DONE]") {
+			if dst = p.event(dst, ev); p.over {
+				return dst
+			}
+		}
+	}
+	return p.close(dst, false)
+}
+
+func (p *Reply) close(dst []byte, told bool) []byte {
+	dst, complete := p.tr.end(dst, told)
+	if !complete {
+		return p.Fail(dst, p.broken())
+	}
+	p.over = true
+	return append(dst, done...)
+}
+
+// Fail appends an error event and [DONE], and ends the answer. Nothing is appended to an answer that
+// has ended.
+func (p *Reply) Fail(dst []byte, e *apierror.Error) []byte {
+	if p.over {
+		return dst
+	}
+	p.over, p.err = true, e
+	dst = append(dst, "data: "...)
+	dst = append(dst, e.JSON()...)
+	dst = append(dst, "\n\n"...)
+	return append(dst, done...)
+}
+
+// broken is the error for a stream that ended before the answer did.
+func (p *Reply) broken() *apierror.Error {
+	e := apierror.New(apierror.Unavailable, http.StatusInternalServerError,
+		"%s closed the stream before the answer was complete.", p.call.t.p.name)
+	e.Provider = p.call.t.p.name
+	return e
+}
+
+// bad is the error for an answer that cannot be read.
+func (p *Reply) bad(format string, args ...any) *apierror.Error {
+	e := apierror.New(apierror.BadReply, http.StatusInternalServerError,
+		"%s sent an unreadable answer: %s.", p.call.t.p.name, fmt.Sprintf(format, args...))
+	e.Provider = p.call.t.p.name
+	return e
+}

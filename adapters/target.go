@@ -1,0 +1,180 @@
+package adapters
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// Params is what the adapters need to know of a deployment's litellm_params. Values such as
+// os.environ/X are already resolved.
+type Params struct {
+	// Model is provider/name, or a bare name that tells the provider itself: gpt-4o, claude-….
+	Model        string
+	APIKey       string
+	APIBase      string // http(s)://host/path or unix:///path/to/socket; empty: the provider's own
+	APIVersion   string
+	Organization string
+	ExtraHeaders map[string]string
+	// Defaults are request fields, sent where the client left them out: temperature, max_tokens, ….
+	Defaults map[string]json.RawMessage
+	// ExtraBody is an object whose members are added to every request body and win over the client's.
+	ExtraBody json.RawMessage
+	// DropParams leaves out what the provider does not support, instead of refusing the call.
+	DropParams bool
+	// AdditionalDropParams are request fields that are never sent.
+	AdditionalDropParams []string
+}
+
+// Target is one deployment, ready to translate calls for. It is immutable and safe for concurrent use.
+type Target struct {
+	p        *provider
+	model    string // as the provider knows it; may hold a "*"
+	key      string
+	endpoint Endpoint
+	path     string // of the base URL, without a slash at its end
+	query    string // of the base URL, with its "?"
+	headers  []Header
+	defaults jsondoc.Doc
+	extra    jsondoc.Doc
+	drop     []string
+	dropping bool
+	version  string
+	org      string
+}
+
+// ErrNotBuilt is wrapped by the error of [New] for a provider that LiteLLM has and this package does
+// not have yet.
+var ErrNotBuilt = errors.New("not built yet")
+
+// New checks p and makes a Target of it. The error names the field of litellm_params that is wrong; it
+// holds no credential.
+func New(p Params) (*Target, error) {
+	row, model, err := resolve(p.Model, p.APIBase)
+	if err != nil {
+		return nil, fmt.Errorf("model: %w", err)
+	}
+	t := &Target{
+		p: row, model: model, key: p.APIKey, dropping: p.DropParams,
+		drop: slices.Clone(p.AdditionalDropParams), version: p.APIVersion, org: p.Organization,
+	}
+	if err := t.setBase(p.APIBase); err != nil {
+		return nil, fmt.Errorf("api_base: %w", err)
+	}
+	if err := headerValue(p.APIKey); err != nil {
+		return nil, fmt.Errorf("api_key: %w", err)
+	}
+	if err := headerValue(p.Organization); err != nil {
+		return nil, fmt.Errorf("organization: %w", err)
+	}
+	if err := t.setHeaders(p.ExtraHeaders); err != nil {
+		return nil, err
+	}
+	if t.defaults, err = defaultsOf(p.Defaults); err != nil {
+		return nil, err
+	}
+	if len(p.ExtraBody) > 0 && string(p.ExtraBody) != "null" {
+		if t.extra, err = jsondoc.Parse(slices.Clone([]byte(p.ExtraBody))); err != nil {
+			return nil, fmt.Errorf("extra_body: not a valid JSON object: %w", err)
+		}
+	}
+	return t, nil
+}
+
+// defaultsOf makes one document of the request fields in litellm_params. Fields that belong to the
+// call, not to the deployment, cannot have a default: a client that asked for no stream gets none.
+func defaultsOf(fields map[string]json.RawMessage) (jsondoc.Doc, error) {
+	body := []byte{'{'}
+	for _, name := range slices.Sorted(maps.Keys(fields)) {
+		switch name {
+		case "model", "messages", "prompt", "input", "stream", "extra_body":
+			continue
+		}
+		if len(body) > 1 {
+			body = append(body, ',')
+		}
+		body = append(apierror.AppendString(body, name), ':')
+		if !json.Valid(fields[name]) {
+			return jsondoc.Doc{}, fmt.Errorf("%s: not valid JSON", name)
+		}
+		body = append(body, fields[name]...)
+	}
+	return jsondoc.Parse(append(body, '}'))
+}
+
+// Provider is the provider's name in LiteLLM's model strings.
+func (t *Target) Provider() string { return t.p.name }
+
+// Model is the model's name as the provider knows it. It holds a "*" for a wildcard deployment, whose
+// name comes from the request.
+func (t *Target) Model() string { return t.model }
+
+// WithModel is the same deployment with another upstream model: how a fallback to a model that only a
+// wildcard deployment serves is pinned.
+func (t *Target) WithModel(model string) *Target {
+	c := *t
+	c.model = strings.TrimPrefix(model, t.p.name+"/")
+	return &c
+}
+
+// Endpoint is where the deployment is reached.
+func (t *Target) Endpoint() Endpoint { return t.endpoint }
+
+// MissingCredential is the environment variable that would hold the API key this deployment lacks, or
+// "" if it lacks none. Self-hosted endpoints need no key.
+func (t *Target) MissingCredential() string {
+	if t.key != "" || t.p.keyless || !t.endpoint.Public || t.hasHeader("authorization") || t.hasHeader("x-api-key") {
+		return ""
+	}
+	return t.p.env[0]
+}
+
+// Supports tells whether this deployment can carry the request; the error, for the client, says why
+// not. A plan should hold only attempts that can.
+func (t *Target) Supports(r *Request) *apierror.Error {
+	c := newCall(t, r)
+	return t.supports(&c)
+}
+
+func (t *Target) supports(c *call) *apierror.Error {
+	if !t.p.dialect.carries(c.r.op) {
+		return refused("model", "Provider %s has no API for %s requests.", t.p.name, c.r.op)
+	}
+	return t.p.dialect.supports(c)
+}
+
+// Request translates the request. It never edits r and may be called concurrently, once an attempt.
+func (t *Target) Request(r *Request) (*Outgoing, *apierror.Error) {
+	c := newCall(t, r)
+	if err := t.supports(&c); err != nil {
+		return nil, err
+	}
+	body, err := t.p.dialect.body(&c)
+	if err != nil {
+		return nil, err
+	}
+	out := &Outgoing{Method: "POST", Authority: t.authority(), Body: body}
+	if err := t.p.host.address(&c, out); err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Outgoing is the HTTP request of one attempt.
+type Outgoing struct {
+	Method    string
+	Path      string // with its query
+	Authority string
+	// Headers have lower-case names, each name once, without content-length.
+	Headers []Header
+	Body    []byte
+}
+
+// Header is one header field.
+type Header struct{ Name, Value string }

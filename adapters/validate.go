@@ -1,0 +1,151 @@
+package adapters
+
+import (
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// refused is a 400 of OpenAI's shape that names the field at fault.
+func refused(param, format string, args ...any) *apierror.Error {
+	e := apierror.New(apierror.BadRequest, http.StatusBadRequest, format, args...)
+	e.Param = param
+	return e
+}
+
+// validate checks what every dialect relies on. Ranges and combinations are the provider's to judge.
+func (r *Request) validate() *apierror.Error {
+	for _, name := range [...]string{"api_base", "base_url", "api_key"} {
+		if r.doc.Get(name).Exists() {
+			// A client that chooses the endpoint would be sent the deployment's credentials.
+			return refused(name, "'%s' may not be set in a request: endpoints and credentials are configured in the gateway. Remove it.", name)
+		}
+	}
+	switch model := r.doc.Get("model"); {
+	case !model.Exists():
+		return refused("model", "You must provide a 'model' parameter.")
+	case !model.IsString():
+		return refused("model", "'model' must be a string, not %s.", kindOf(model))
+	case model.Text() == "":
+		return refused("model", "'model' must not be empty.")
+	}
+	if err := r.validateScalars(); err != nil {
+		return err
+	}
+	switch r.op {
+	case Chat:
+		return validateMessages(r.doc.Get("messages"))
+	case Completion:
+		return validateInput("prompt", r.doc.Get("prompt"))
+	default:
+		return validateInput("input", r.doc.Get("input"))
+	}
+}
+
+func (r *Request) validateScalars() *apierror.Error {
+	if v := r.doc.Get("stream"); v.Exists() && !v.IsBool() {
+		return refused("stream", "'stream' must be true or false, not %s.", kindOf(v))
+	}
+	if v := r.doc.Get("stream_options"); v.Exists() {
+		if !v.IsObject() {
+			return refused("stream_options", "'stream_options' must be an object, not %s.", kindOf(v))
+		}
+		if u := v.Get("include_usage"); u.Exists() && !u.IsBool() {
+			return refused("stream_options.include_usage", "'stream_options.include_usage' must be true or false, not %s.", kindOf(u))
+		}
+	}
+	for _, name := range [...]string{"max_tokens", "max_completion_tokens", "n"} {
+		v := r.doc.Get(name)
+		if !v.Exists() {
+			continue
+		}
+		if n, ok := v.Int(); !ok {
+			return refused(name, "'%s' must be an integer, not %s.", name, kindOf(v))
+		} else if n < 1 {
+			return refused(name, "'%s' must be at least 1, not %d.", name, n)
+		}
+	}
+	for _, name := range [...]string{"tools", "functions"} {
+		if v := r.doc.Get(name); v.Exists() && !v.IsArray() {
+			return refused(name, "'%s' must be an array, not %s.", name, kindOf(v))
+		}
+	}
+	return nil
+}
+
+func validateMessages(list jsondoc.Value) *apierror.Error {
+	switch {
+	case !list.Exists():
+		return refused("messages", "Missing required parameter: 'messages'.")
+	case !list.IsArray():
+		return refused("messages", "'messages' must be an array, not %s.", kindOf(list))
+	}
+	i := 0
+	for m := range list.Elements() {
+		at := "messages[" + strconv.Itoa(i) + "]"
+		if !m.IsObject() {
+			return refused(at, "'%s' must be an object, not %s.", at, kindOf(m))
+		}
+		switch role := m.Get("role"); {
+		case !role.Exists():
+			return refused(at+".role", "Missing required parameter: '%s.role'.", at)
+		case !role.IsString():
+			return refused(at+".role", "'%s.role' must be a string, not %s.", at, kindOf(role))
+		case role.Text() == "":
+			return refused(at+".role", "'%s.role' must not be empty.", at)
+		}
+		i++
+	}
+	if i == 0 {
+		return refused("messages", "'messages' must hold at least one message.")
+	}
+	return nil
+}
+
+// validateInput checks a prompt or an embedding's input: a text, texts, tokens, or lists of tokens.
+func validateInput(name string, v jsondoc.Value) *apierror.Error {
+	switch {
+	case !v.Exists():
+		return refused(name, "Missing required parameter: '%s'.", name)
+	case v.IsString():
+		return nil
+	case !v.IsArray():
+		return refused(name, "'%s' must be a string or an array, not %s.", name, kindOf(v))
+	case first(v) == "":
+		return refused(name, "'%s' must not be empty.", name)
+	}
+	return nil
+}
+
+// first is the first element of an array, or "".
+func first(v jsondoc.Value) jsondoc.Value {
+	for e := range v.Elements() {
+		return e
+	}
+	return ""
+}
+
+// kindOf says what a value is, for an error message; never its content.
+func kindOf(v jsondoc.Value) string {
+	switch {
+	case v == "":
+		return "absent"
+	case v == "null":
+		return "null"
+	case v.IsString():
+		return "a string"
+	case v.IsBool():
+		return "a boolean"
+	case v.IsArray():
+		return "an array"
+	case v.IsObject():
+		return "an object"
+	}
+	if n, ok := v.Int(); ok {
+		return fmt.Sprintf("the number %d", n)
+	}
+	return "a number"
+}
