@@ -1,0 +1,164 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// fallbacks reads a list of fallbacks in either shape:
+//
+//   - gpt-4o: [a, b]                 LiteLLM's
+//   - model_name: gpt-4o             the other
+//     fallback_models: [a, b]
+//
+// A single target may stand without the list. Of two entries for a group the first counts.
+//
+// https://docs.litellm.ai/docs/proxy/reliability
+func (r *reader) fallbacks(v *value, path string) map[string][]string {
+	out := map[string][]string{}
+	if v.kind != list {
+		r.fault(v, path, "must be a list such as [{gpt-4o: [claude, gemini]}], not %s", v.kind)
+		return out
+	}
+	for i, item := range v.items {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if item.kind != mapping {
+			r.fault(item, at, "must be a mapping of a model group to its fallbacks, such as gpt-4o: [claude, gemini], not %s", item.kind)
+			continue
+		}
+		group, targets, targetsAt, ok := r.fallbackEntry(item, at)
+		if !ok {
+			continue
+		}
+		if _, dup := out[group]; dup {
+			r.warn(item, at, "%s already has fallbacks in an earlier entry, which counts; join the two", printable(group))
+			continue
+		}
+		r.sources = append(r.sources, mention{item, at, group})
+		out[group] = r.targets(targets, targetsAt)
+	}
+	return out
+}
+
+func (r *reader) fallbackEntry(item *value, at string) (group string, targets *value, path string, ok bool) {
+	name, models := item.get("model_name"), item.get("fallback_models")
+	if models != nil {
+		if name == nil || name.kind == list || name.kind == mapping || name.text == "" {
+			r.fault(item, at+".model_name", "is missing; it names the model group that falls back")
+			return "", nil, "", false
+		}
+		for _, m := range item.members {
+			if m.name != "model_name" && m.name != "fallback_models" {
+				r.unknown(m, at+"."+printable(m.name), "field of a fallback", []string{"model_name", "fallback_models"})
+			}
+		}
+		return name.text, models, at + ".fallback_models", true
+	}
+	if name != nil && len(item.members) == 1 && name.kind != list {
+		r.fault(item, at+".fallback_models", "is missing; it lists what %s falls back to", printable(name.text))
+		return "", nil, "", false
+	}
+	if len(item.members) != 1 {
+		r.fault(item, at, "must have exactly one model group, but has %d; write one list entry for each", len(item.members))
+		return "", nil, "", false
+	}
+	m := item.members[0]
+	return m.name, m.v, at + "." + printable(m.name), true
+}
+
+// targets reads what a group falls back to. LiteLLM also takes mappings {model: x, …}; of these only the
+// model counts here.
+func (r *reader) targets(v *value, path string) []string {
+	items := []*value{v}
+	if v.kind == list {
+		items = v.items
+	}
+	var out []string
+	for i, item := range items {
+		at := fmt.Sprintf("%s[%d]", path, i)
+		if item.kind == mapping {
+			model := item.get("model")
+			if model == nil {
+				r.fault(item, at, "must be the name of a model group or provider/model")
+				continue
+			}
+			if len(item.members) > 1 {
+				r.warn(item, at, "only its model counts: other fields of a fallback can be given per request")
+			}
+			item = model
+		}
+		if item.missing != "" {
+			r.missing(item, at)
+			continue
+		}
+		if s := r.str(item, at); s != "" {
+			out = append(out, s)
+			r.targetsSeen = append(r.targetsSeen, mention{item, at, s})
+		}
+	}
+	return out
+}
+
+// fallbackTargets checks the fallbacks against the groups, once both are known, and adds a hidden
+// deployment for each provider/model that no group serves.
+func (r *reader) fallbackTargets(c *Config) {
+	groups := c.Groups()
+	names := append(groups, sortedNames(c.Router.Aliases)...)
+	hidden := map[string]bool{}
+	for _, t := range r.targetsSeen {
+		if serves(c, groups, t.name) || hidden[t.name] {
+			continue
+		}
+		provider, model, isRaw := strings.Cut(t.name, "/")
+		if !isRaw || provider == "" || model == "" || strings.ContainsAny(t.name, " \t*") {
+			r.fault(t.v, t.path, "%s is neither a model group nor a provider/model%s", r.describe(t.v), didYouMean(t.name, names))
+			continue
+		}
+		hidden[t.name] = true
+		d := Deployment{Group: t.name, Model: t.name, Hidden: true, DropParams: c.Settings.DropParams, File: t.v.file, Line: t.v.line}
+		d.ID = deploymentID(d.Group, "hidden", &value{kind: text, text: d.Model})
+		c.Deployments = append(c.Deployments, d)
+	}
+	for _, alias := range sortedNames(c.Router.Aliases) {
+		a := c.Router.Aliases[alias]
+		if !serves(c, groups, a.Group) {
+			r.warn(r.aliasAt[alias], "router_settings.model_group_alias."+printable(alias), "there is no model group %s%s", printable(a.Group), didYouMean(a.Group, groups))
+		}
+	}
+	for _, s := range r.sources {
+		if s.name != "*" && !serves(c, groups, s.name) {
+			r.warn(s.v, s.path, "there is no model group %s, so its fallbacks are never used%s", printable(s.name), didYouMean(s.name, names))
+		}
+	}
+}
+
+// serves tells whether clients can ask for name: a group, an alias, or what a wildcard group matches.
+func serves(c *Config, groups []string, name string) bool {
+	if _, ok := c.Router.Aliases[name]; ok {
+		return true
+	}
+	for _, g := range groups {
+		if g == name || strings.Contains(g, "*") && wildcard(g, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// wildcard matches name against a pattern in which each * stands for any text, the empty one included.
+func wildcard(pattern, name string) bool {
+	parts := strings.Split(pattern, "*")
+	if !strings.HasPrefix(name, parts[0]) {
+		return false
+	}
+	name = name[len(parts[0]):]
+	last := len(parts) - 1
+	for _, part := range parts[1:last] {
+		i := strings.Index(name, part)
+		if i < 0 {
+			return false
+		}
+		name = name[i+len(part):]
+	}
+	return strings.HasSuffix(name, parts[last])
+}

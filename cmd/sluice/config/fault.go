@@ -1,0 +1,97 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Fault is one thing wrong, or doubtful, in a configuration file.
+type Fault struct {
+	File    string // as the user named it, or as an include entry led to it
+	Line    int    // 1-based; 0: the file as a whole
+	Field   string // path such as "model_list[1].litellm_params.rpm"; empty: the file as a whole
+	Message string // what happened and what to do, without secrets
+}
+
+// String renders "config.yaml:12: model_list[1].litellm_params.rpm: message".
+func (f Fault) String() string {
+	var b strings.Builder
+	b.WriteString(f.File)
+	if f.Line > 0 {
+		fmt.Fprintf(&b, ":%d", f.Line)
+	}
+	if f.Field != "" {
+		b.WriteString(": ")
+		b.WriteString(f.Field)
+	}
+	b.WriteString(": ")
+	b.WriteString(f.Message)
+	return b.String()
+}
+
+// Faults is every fault of a configuration, in the order of the file; as an error it has one a line.
+type Faults []Fault
+
+// Error implements error.
+func (fs Faults) Error() string {
+	var b strings.Builder
+	for i, f := range fs {
+		if i > 0 {
+			b.WriteByte('\n')
+		}
+		b.WriteString(f.String())
+	}
+	return b.String()
+}
+
+// maxFaults bounds what one broken file may say: beyond it nobody reads on.
+const maxFaults = 200
+
+// near is the candidate that a misspelt name most likely meant, or "" when none is close.
+func near(name string, candidates []string) string {
+	best, bestDistance := "", len(name)/3+1
+	if bestDistance > 4 {
+		bestDistance = 4
+	}
+	if len(name) > 128 {
+		return ""
+	}
+	for _, c := range candidates {
+		if d := len(c) - len(name); d >= bestDistance || -d >= bestDistance {
+			continue
+		}
+		if d := distance(strings.ToLower(name), strings.ToLower(c)); d < bestDistance {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// didYouMean is near as the end of a sentence: "; did you mean x?" or "".
+func didYouMean(name string, candidates []string) string {
+	if n := near(name, candidates); n != "" {
+		return fmt.Sprintf("; did you mean %s?", n)
+	}
+	return ""
+}
+
+// distance is the Levenshtein distance of a and b in bytes.
+func distance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := diagonal
+			if a[i] != b[j] {
+				cost++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(cost, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}
