@@ -1,0 +1,309 @@
+package route
+
+import (
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"time"
+
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// Ask is one call's question to the table.
+type Ask struct {
+	Group string // the model as the client wrote it: a group, an alias, or a name that a wildcard serves
+
+	NumRetries    *int          // the client's num_retries; nil: configured
+	Timeout       time.Duration // the client's timeout for one attempt; 0: configured
+	StreamTimeout time.Duration // the client's stream_timeout; 0: configured
+	Stream        bool
+
+	// Fallbacks are the client's own; not nil, they replace the configured ones. They may name only what
+	// the client could ask for itself.
+	Fallbacks []string
+
+	// Allowed says whether the caller may use a model, by the name it was asked for or its group. nil: all.
+	// Hidden groups are not asked about: they belong to the configuration of the group before them.
+	Allowed func(model string) bool
+
+	// Can says why a deployment cannot take this call, or nil (a nil *apierror.Error is nil, too). An
+	// *apierror.Error becomes the answer when no deployment can. It is asked of every healthy deployment
+	// of a group, so it must be cheap.
+	Can func(*Deployment) error
+}
+
+// Attempt is one try of a plan.
+type Attempt struct {
+	Deployment *Deployment
+	Group      string        // the configured model group: "openai/*" for a wildcard
+	Model      string        // the name asked for in that group: differs from Group for a wildcard
+	Wildcard   string        // what the group's (first) star stood for; see Expand
+	Retry      int           // attempts before this one within its group
+	Fallback   int           // 0: the group asked for, 1: the first fallback group, …
+	Timeout    time.Duration // the whole attempt, or a stream's timeout if the Ask was for one; 0: none
+}
+
+// Expand is a deployment's model name with its stars replaced by what those of the group stood for:
+// "openai/*" becomes "openai/gpt-4o". Names without a star come back as they are.
+func (a *Attempt) Expand(model string) string {
+	if a.Group == a.Model {
+		return model
+	}
+	return newPattern(a.Group).expand(a.Model, model)
+}
+
+// Plan is what to try, in order. It has at least one attempt and is not changed after it was made.
+type Plan struct {
+	Attempts []Attempt
+	Skipped  []Skip // what was left out and why, at most 64
+	Strategy string // the name of the strategy that was used
+
+	room [3]Attempt // so that the usual plan is one allocation
+}
+
+// Skip is a deployment, or a whole group (Deployment nil), that a plan does without.
+type Skip struct {
+	Deployment *Deployment
+	Group      string
+	Reason     string    // a sentence without secrets
+	Until      time.Time // when it returns, if that is known
+
+}
+
+const maxSkipped = 64
+
+// planner is the state of one Plan call.
+type planner struct {
+	table  *Table
+	ask    *Ask
+	health *Health
+	rnd    func() float64
+	plan   *Plan
+	left   int // fallback groups that may still be visited
+
+	visited  []target
+	pick     []*Deployment
+	earliest time.Time // the first return of a deployment that is cooling down
+	refusal  error     // the first answer of Can
+}
+
+var planners = sync.Pool{New: func() any { return new(planner) }}
+
+// Plan orders the attempts for a call. health may be nil: all are up. rnd is uniform in [0, 1); nil: the
+// process's own source. The error is for the client: 403 for a model that the caller may not use, 400 for
+// an unknown one, 429 with RetryAfter when all deployments are cooling down, or what Can said.
+func (t *Table) Plan(a Ask, health *Health, rnd func() float64) (*Plan, *apierror.Error) {
+	primary, known := t.ask(a.Group)
+	if a.Allowed != nil && !a.Allowed(a.Group) && !(known && a.Allowed(primary.group.name)) {
+		return nil, notAllowed(a.Group)
+	}
+	if rnd == nil {
+		rnd = rand.Float64
+	}
+	p := planners.Get().(*planner)
+	defer p.release()
+	*p = planner{
+		table: t, ask: &a, health: health, rnd: rnd, left: t.settings.MaxFallbacks,
+		plan: &Plan{Strategy: t.settings.Strategy}, visited: p.visited[:0], pick: p.pick[:0],
+	}
+	p.plan.Attempts = p.plan.room[:0]
+	switch {
+	case known:
+		p.visit(primary, 0)
+	case a.Fallbacks == nil && len(t.settings.Fallbacks[anyGroup]) == 0:
+		return nil, unknownModel(a.Group)
+	}
+	if a.Fallbacks != nil {
+		p.clientFallbacks()
+	} else if known {
+		p.fallbacks(t.following(primary))
+	} else { // LiteLLM sends a model that nobody has to the default fallbacks
+		p.fallbacks(t.targets(a.Group))
+	}
+	if len(p.plan.Attempts) == 0 {
+		return nil, p.nothing(known)
+	}
+	return p.plan, nil
+}
+
+func (p *planner) release() {
+	clear(p.visited[:cap(p.visited)])
+	clear(p.pick[:cap(p.pick)])
+	*p = planner{visited: p.visited[:0], pick: p.pick[:0]}
+	planners.Put(p)
+}
+
+// fallbacks visits a list depth first, as LiteLLM does: a fallback that fails is followed by its own
+// fallbacks before the next of the list. A group is visited once, so cycles end.
+func (p *planner) fallbacks(list []target) {
+	for _, to := range list {
+		if p.left <= 0 || len(p.plan.Attempts) >= maxAttempts {
+			return
+		}
+		if p.seen(to) || !p.allowed(to) {
+			continue
+		}
+		p.left--
+		p.visit(to, p.table.settings.MaxFallbacks-p.left)
+		p.fallbacks(p.table.following(to))
+	}
+}
+
+// clientFallbacks visits the list that came with the call; it stands alone, nothing follows from it.
+func (p *planner) clientFallbacks() {
+	for _, name := range p.ask.Fallbacks {
+		if p.left <= 0 || len(p.plan.Attempts) >= maxAttempts {
+			return
+		}
+		to, ok := p.table.ask(name)
+		if !ok {
+			p.skip(Skip{Group: name, Reason: "no model group of that name"})
+			continue
+		}
+		if p.seen(to) || !p.allowed(to) {
+			continue
+		}
+		p.left--
+		p.visit(to, p.table.settings.MaxFallbacks-p.left)
+	}
+}
+
+func (p *planner) seen(to target) bool {
+	for i := range p.visited {
+		if p.visited[i].group == to.group && p.visited[i].name == to.name {
+			return true
+		}
+	}
+	return false
+}
+
+func (p *planner) allowed(to target) bool {
+	if to.group.hidden || p.ask.Allowed == nil || p.ask.Allowed(to.name) || p.ask.Allowed(to.group.name) {
+		return true
+	}
+	p.skip(Skip{Group: to.name, Reason: "the key may not use this model"})
+	return false
+}
+
+// visit appends a group's attempts: of each tier up to 1+num_retries deployments, no two alike, and for
+// the group asked for the same again until there are 1+num_retries attempts. LiteLLM draws anew for each
+// retry and may hit the deployment that just failed; trying the others first is why a plan exists.
+func (p *planner) visit(to target, fallback int) {
+	p.visited = append(p.visited, to)
+	first := len(p.plan.Attempts)
+	want := 0
+	for _, tier := range to.group.tiers {
+		p.pick = p.pick[:0]
+		for _, d := range tier {
+			if p.usable(d) {
+				p.pick = append(p.pick, d)
+			}
+		}
+		if len(p.pick) == 0 {
+			continue
+		}
+		p.table.strategy.Order(p.pick, maxAttempts, p.health, p.rnd)
+		if want == 0 {
+			want = 1 + p.retries(p.pick[0])
+		}
+		for _, d := range p.pick[:min(want, len(p.pick))] {
+			p.add(to, d, fallback, first)
+		}
+	}
+	distinct := len(p.plan.Attempts) - first
+	if fallback > 0 || distinct == 0 {
+		return
+	}
+	for i := 0; len(p.plan.Attempts)-first < want && len(p.plan.Attempts) < maxAttempts; i++ {
+		p.add(to, p.plan.Attempts[first+i%distinct].Deployment, fallback, first)
+	}
+}
+
+func (p *planner) add(to target, d *Deployment, fallback, first int) {
+	if len(p.plan.Attempts) >= maxAttempts {
+		return
+	}
+	a := Attempt{
+		Deployment: d, Group: to.group.name, Model: to.name,
+		Retry: len(p.plan.Attempts) - first, Fallback: fallback, Timeout: p.timeout(d),
+	}
+	if to.group.pattern != nil {
+		a.Wildcard, _ = to.group.pattern.match(to.name)
+	}
+	p.plan.Attempts = append(p.plan.Attempts, a)
+}
+
+// usable asks health, then the caller.
+func (p *planner) usable(d *Deployment) bool {
+	if p.health != nil {
+		if until, why := p.health.cooling(d.ID); !until.IsZero() {
+			if p.earliest.IsZero() || until.Before(p.earliest) {
+				p.earliest = until
+			}
+			p.skip(Skip{Deployment: d, Group: d.Group, Reason: why, Until: until})
+			return false
+		}
+	}
+	if p.ask.Can == nil {
+		return true
+	}
+	if err := p.ask.Can(d); err != nil {
+		return p.refused(d, err)
+	}
+	return true
+}
+
+func (p *planner) refused(d *Deployment, err error) (usable bool) {
+	reason := ""
+	var told *apierror.Error
+	switch {
+	case !errors.As(err, &told):
+		reason = err.Error()
+	case told == nil:
+		return true
+	default:
+		reason = told.Message
+	}
+	if p.refusal == nil {
+		p.refusal = err
+	}
+	p.skip(Skip{Deployment: d, Group: d.Group, Reason: reason})
+	return false
+}
+
+func (p *planner) skip(s Skip) {
+	if len(p.plan.Skipped) < maxSkipped {
+		p.plan.Skipped = append(p.plan.Skipped, s)
+	}
+}
+
+// retries is the client's wish, else that of the deployment tried first, else the table's.
+func (p *planner) retries(first *Deployment) int {
+	n := p.table.settings.NumRetries
+	switch {
+	case p.ask.NumRetries != nil:
+		n = *p.ask.NumRetries
+	case first.NumRetries != nil:
+		n = *first.NumRetries
+	}
+	return min(max(n, 0), maxAttempts-1)
+}
+
+// timeout is the client's wish, else the deployment's, else the table's. For a stream the stream
+// timeouts go first: they bound the silence of a stream, which may as a whole take longer.
+func (p *planner) timeout(d *Deployment) time.Duration {
+	s := &p.table.settings
+	if p.ask.Stream {
+		for _, v := range [...]time.Duration{p.ask.StreamTimeout, p.ask.Timeout, d.StreamTimeout, s.StreamTimeout} {
+			if v > 0 {
+				return v
+			}
+		}
+	}
+	for _, v := range [...]time.Duration{p.ask.Timeout, d.Timeout, s.Timeout} {
+		if v > 0 {
+			return v
+		}
+	}
+	return 0
+}
