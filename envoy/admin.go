@@ -51,6 +51,9 @@ func NewAdmin(address string) *Admin {
 	}}
 }
 
+// Address is what NewAdmin was given.
+func (a *Admin) Address() string { return a.address }
+
 // AdminError is an answer of the admin API other than 200.
 type AdminError struct {
 	Path   string
