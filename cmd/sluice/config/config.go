@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 )
 
 // Config is a loaded configuration. Nobody changes it after Load: whoever needs something else makes a
@@ -159,7 +160,8 @@ func (r *reader) sections(root *value) {
 		if _, ok := read[m.name]; ok {
 			continue
 		}
-		if m.v.kind == null {
+		// x-…: where Compose and others keep their anchors.
+		if m.v.kind == null || strings.HasPrefix(m.name, "x-") {
 			continue
 		}
 		r.notRead("the top level", knownSections, read)(m, printable(m.name))

@@ -40,7 +40,7 @@ func (r *reader) guardrails(c *Config, v *value, path string) {
 				g.Name = r.str(name, at+".guardrail_name")
 			}
 			at += ".litellm_params"
-		case len(item.members) == 1:
+		case len(item.members) == 1 && item.members[0].name != "guardrail_name":
 			g.Name, params, at = item.members[0].name, item.members[0].v, at+"."+printable(item.members[0].name)
 		}
 		if g.Name == "" || params == nil || params.kind != mapping {

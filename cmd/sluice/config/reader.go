@@ -170,6 +170,10 @@ func (r *reader) calendar(v *value, path string) Duration {
 
 // strs reads a list of texts; a single text is a list of one, as LiteLLM often allows.
 func (r *reader) strs(v *value, path string) []string {
+	if v.kind == mapping {
+		r.fault(v, path, "must be a list of texts, not a mapping")
+		return nil
+	}
 	if v.kind != list {
 		if s := r.str(v, path); s != "" {
 			return []string{s}

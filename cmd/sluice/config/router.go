@@ -173,7 +173,7 @@ func (r *reader) aliases(c *Config, v *value, path string) {
 		if m.v.kind == mapping {
 			own := fields{"model": set(r.str, &a.Group), "hidden": set(r.bool, &a.Hidden)}
 			r.mapping(m.v, at, own, func(m member, p string) { r.unknown(m, p, "field of an alias", sortedNames(own)) }, false)
-		} else if m.v.missing == "" {
+		} else if m.v.missing == "" && m.v.kind != null {
 			a.Group = r.str(m.v, at)
 		}
 		if a.Group == "" {
