@@ -99,7 +99,7 @@ func fileExists(path string) bool {
 
 func load(path string, read func(string) ([]byte, error), exists func(string) bool, env func(string) (string, bool)) (*Config, error) {
 	c := &Config{Path: path, env: env, Environment: map[string]Secret{}}
-	r := &reader{env: environment{process: env, section: map[string]string{}}, aliasAt: map[string]*value{}}
+	r := &reader{env: environment{process: env, section: map[string]string{}}, aliasAt: map[string]*value{}, said: map[string]bool{}}
 	s := &source{read: read, exists: exists, r: r}
 	root := s.load(path)
 	c.Files = s.files

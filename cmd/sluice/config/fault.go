@@ -29,6 +29,9 @@ func (f Fault) String() string {
 	return b.String()
 }
 
+// Error implements error.
+func (f Fault) Error() string { return f.String() }
+
 // Faults is every fault of a configuration, in the order of the file; as an error it has one a line.
 type Faults []Fault
 
@@ -47,8 +50,8 @@ func (fs Faults) Error() string {
 // maxFaults bounds what one broken file may say: beyond it nobody reads on.
 const maxFaults = 200
 
-// near is the candidate that a misspelt name most likely meant, or "" when none is close.
-func near(name string, candidates []string) string {
+// Near is the candidate that a misspelt name most likely meant, or "" when none is close.
+func Near(name string, candidates []string) string {
 	best, bestDistance := "", len(name)/3+1
 	if bestDistance > 4 {
 		bestDistance = 4
@@ -67,9 +70,9 @@ func near(name string, candidates []string) string {
 	return best
 }
 
-// didYouMean is near as the end of a sentence: "; did you mean x?" or "".
+// didYouMean is Near as the end of a sentence: "; did you mean x?" or "".
 func didYouMean(name string, candidates []string) string {
-	if n := near(name, candidates); n != "" {
+	if n := Near(name, candidates); n != "" {
 		return fmt.Sprintf("; did you mean %s?", n)
 	}
 	return ""

@@ -72,3 +72,36 @@ func (r *reader) notRead(section string, known names, own fields) func(m member,
 		r.unknown(m, path, "setting of "+section, append(sortedNames(known), sortedNames(own)...))
 	}
 }
+
+// parsedOnly are settings that are read, and so checked, but that nothing acts on yet: silence about them
+// would be a promise. Whoever builds one takes its line away. Each is said once.
+var parsedOnly = map[string]string{
+	"context_window_fallbacks":     "such errors take the ordinary fallbacks",
+	"content_policy_fallbacks":     "such refusals take the ordinary fallbacks",
+	"retry_after":                  "retries wait for as long as the provider asks",
+	"enable_tag_filtering":         "tags do not choose deployments",
+	"tags":                         "tags do not choose deployments",
+	"max_parallel_requests":        "this limit is not enforced",
+	"global_max_parallel_requests": "this limit is not enforced",
+	"max_budget":                   "this budget is not enforced",
+	"budget_duration":              "this budget is not enforced",
+	"cache":                        "answers are not cached",
+	"database_url":                 "keys, teams and spend are not stored",
+	"access_groups":                "keys cannot be limited to them yet",
+}
+
+// sayParsedOnly warns of m if nothing acts on it yet. A switch that is off, and a zero, are as good as
+// absent.
+func (r *reader) sayParsedOnly(m member, path string) {
+	effect, ok := parsedOnly[m.name]
+	if !ok || r.said[m.name] || m.v.missing != "" {
+		return
+	}
+	if n, isNumber := parseFloat(m.v.text); m.v.kind == list && len(m.v.items) == 0 || isNumber && n == 0 ||
+		m.v.kind == boolean && !truth[strings.ToLower(m.v.text)] {
+		return
+	}
+	r.said[m.name] = true
+	at := value{file: m.v.file, line: m.line}
+	r.warn(&at, path, "is known to LiteLLM, not built yet: %s", effect)
+}

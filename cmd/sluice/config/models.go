@@ -106,7 +106,7 @@ func (r *reader) modelInfo(d *Deployment, v *value, path string) (id string) {
 		if _, known := knownModelInfo[m.name]; known {
 			return
 		}
-		if n := near(m.name, candidates); n != "" && len(m.name) > 3 {
+		if n := Near(m.name, candidates); n != "" && len(m.name) > 3 {
 			at := value{file: m.v.file, line: m.line}
 			r.warn(&at, path, "is not known; did you mean %s?", n)
 		}

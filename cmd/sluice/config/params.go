@@ -136,7 +136,7 @@ func (r *reader) otherParam(d *Deployment, m member, path string, candidates []s
 		r.missing(m.v, path)
 	default:
 		if requestFields[m.name] == anyField {
-			if n := near(m.name, candidates); n != "" && len(m.name) > 3 {
+			if n := Near(m.name, candidates); n != "" && len(m.name) > 3 {
 				r.warn(&at, path, "is not a known setting, so it is sent to the provider as a request field; did you mean %s?", n)
 			}
 		}

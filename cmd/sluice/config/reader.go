@@ -20,6 +20,8 @@ type reader struct {
 	// What can only be checked once all groups are known: the two sides of fallbacks, and aliases.
 	sources, targetsSeen []mention
 	aliasAt              map[string]*value
+
+	said map[string]bool // see parsedOnly
 }
 
 // mention is where a model group is named.
@@ -71,6 +73,7 @@ func (r *reader) mapping(v *value, path string, fs fields, other func(m member, 
 			r.missing(m.v, at)
 		default:
 			read(m.v, at)
+			r.sayParsedOnly(m, at)
 		}
 	}
 }

@@ -53,12 +53,8 @@ func (r *reader) litellmSettings(c *Config, v *value) {
 
 		"require_auth_for_metrics_endpoint": set(r.bool, &c.Settings.MetricsNeedKey),
 
-		"guardrails": nothing, // read with the top level's
-		"cache": func(v *value, path string) {
-			if r.bool(v, path) {
-				r.warn(v, path, "is known to LiteLLM, not built yet: answers are not cached")
-			}
-		},
+		"guardrails":   nothing, // read with the top level's
+		"cache":        func(v *value, path string) { r.bool(v, path) },
 		"cache_params": nothing, // nothing without cache
 	}
 	r.budget(c, fs)
@@ -112,10 +108,7 @@ func (r *reader) generalSettings(c *Config, v *value) {
 		return func(v *value, path string) { *to = int64(min(r.number(v, path), 1<<20) * (1 << 20)) }
 	}
 	fs := fields{
-		"database_url": func(v *value, path string) {
-			g.DatabaseURL = r.secret(v, path)
-			r.warn(v, path, "the database is not built yet: keys, teams and spend are not stored")
-		},
+		"database_url": set(r.secret, &g.DatabaseURL),
 		"litellm_key_header_name": func(v *value, path string) {
 			if g.KeyHeader = r.str(v, path); !headerName(g.KeyHeader) {
 				r.fault(v, path, "is not a valid header name")
@@ -123,8 +116,8 @@ func (r *reader) generalSettings(c *Config, v *value) {
 		},
 		"max_request_size_mb":          megabytes(&g.MaxRequestBytes),
 		"max_response_size_mb":         megabytes(&g.MaxResponseBytes),
-		"max_parallel_requests":        r.notEnforced(set(r.count, &g.MaxParallelRequests)),
-		"global_max_parallel_requests": r.notEnforced(set(r.count, &g.GlobalMaxParallelRequests)),
+		"max_parallel_requests":        set(r.count, &g.MaxParallelRequests),
+		"global_max_parallel_requests": set(r.count, &g.GlobalMaxParallelRequests),
 		"health_check_interval":        set(r.duration, &g.HealthCheckInterval),
 	}
 	r.budget(c, fs)
@@ -145,7 +138,7 @@ func (r *reader) generalSettings(c *Config, v *value) {
 // budget adds the fields of the global budget, which stands in general_settings or litellm_settings.
 // Whichever is read last, general_settings, wins.
 func (r *reader) budget(c *Config, fs fields) {
-	fs["max_budget"] = r.notEnforced(setPtr(r.number, &c.General.MaxBudget))
+	fs["max_budget"] = setPtr(r.number, &c.General.MaxBudget)
 	fs["budget_duration"] = func(v *value, path string) {
 		d := r.calendar(v, path)
 		if n, isMonth := strings.CutSuffix(strings.TrimSpace(v.text), "m"); isMonth && d.Span > 0 {
@@ -153,14 +146,6 @@ func (r *reader) budget(c *Config, fs fields) {
 			d = Duration{Months: int(d.Span / time.Minute)}
 		}
 		c.General.BudgetDuration = d
-	}
-}
-
-// notEnforced warns of a limit that is read but not kept yet: silence would be a promise.
-func (r *reader) notEnforced(read func(*value, string)) func(*value, string) {
-	return func(v *value, path string) {
-		read(v, path)
-		r.warn(v, path, "is known to LiteLLM, not built yet: this limit is not enforced")
 	}
 }
 
