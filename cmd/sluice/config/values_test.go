@@ -215,3 +215,15 @@ func TestWildcard(t *testing.T) {
 		}
 	}
 }
+
+func TestNear(t *testing.T) {
+	names := []string{"port", "num_retries", "model_list", "tpm"}
+	for name, want := range map[string]string{
+		"prot": "port", "num_retrys": "num_retries", "modellist": "model_list", "rpm": "tpm", "xyz": "", "": "", "NUM_RETRIES": "num_retries",
+		"something_else": "",
+	} {
+		if got := Near(name, names); got != want {
+			t.Errorf("Near(%q) = %q, want %q", name, got, want)
+		}
+	}
+}

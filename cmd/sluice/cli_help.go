@@ -1,0 +1,63 @@
+package main
+
+// helpText is `sluice help`. The test sees to it that every flag is in it.
+const helpText = `sluice is an LLM gateway: one OpenAI-compatible endpoint for many providers, with
+retries, fallbacks and load balancing. It reads LiteLLM's config.yaml; Envoy carries
+the traffic.
+
+Usage:
+  sluice [flags]                  start the gateway
+  sluice check [flags] [FILE]     explain a configuration, change nothing
+  sluice version                  print the version
+  sluice help                     print this
+
+Examples:
+  sluice --config examples/quickstart.yaml
+      Works without any key: the model "demo" is built in. Then:
+      curl localhost:4000/v1/chat/completions -H 'content-type: application/json' \
+        -d '{"model":"demo","messages":[{"role":"user","content":"hello"}]}'
+
+  OPENAI_API_KEY=sk-… sluice --config config.yaml --port 8080
+      Serves your models on port 8080; keys come from the environment.
+
+  sluice check --config config.yaml
+      Shows the model groups, what each call would try and in which order, and every
+      warning and fault with its line. Exits with 1 if the gateway would not start.
+
+Configuration:
+  -c, --config FILE            config.yaml (CONFIG_FILE_PATH). It is read again whenever
+                               it changes, and on SIGHUP
+      --request_timeout TIME   limit of one attempt, such as 60 or 2m (REQUEST_TIMEOUT);
+                               wins over the configuration's
+      --drop_params            drop parameters that a provider does not support, instead
+                               of refusing the call
+      --validate_config        the same as: sluice check
+
+Serving:
+      --host ADDRESS           where to listen (HOST; default 0.0.0.0, everywhere)
+      --port PORT              default 4000 (PORT)
+      --ssl_certfile_path FILE, --ssl_keyfile_path FILE
+                               serve TLS with this certificate and key, in PEM
+                               (SSL_CERTFILE_PATH, SSL_KEYFILE_PATH)
+      --max-body-size SIZE     largest request or answer, such as 64MiB
+      --drain-timeout TIME     how long running calls may go on after SIGTERM
+                               (default 30s)
+
+Envoy:
+      --envoy MODE             managed: sluice runs Envoy (default); external: others do
+      --envoy-path FILE        the Envoy to run, 1.40.0 or newer (ENVOY_PATH)
+      --concurrency N          Envoy's threads; 0, the default, chooses by the processors
+      --num_workers N          LiteLLM's name for --concurrency (NUM_WORKERS)
+      --runtime-dir DIR        where the sockets between the two are; needed with
+                               --envoy external
+
+Logs:
+      --debug                  log more (DEBUG)
+      --detailed_debug         log everything but secrets and bodies (DETAILED_DEBUG)
+      --log-format FORMAT      text or json
+
+      --version, --help        the same as: sluice version, sluice help
+
+In flag names - and _ are the same. The flags of LiteLLM's own server (--run_gunicorn,
+--keepalive_timeout …) are accepted with a word that they have no meaning here.
+`
