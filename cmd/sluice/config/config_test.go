@@ -199,3 +199,22 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// TestExamples keeps the examples free of faults, and of warnings other than the missing keys.
+func TestExamples(t *testing.T) {
+	paths, err := filepath.Glob("../../../examples/*.yaml")
+	if err != nil || len(paths) == 0 {
+		t.Fatalf("no examples (%v)", err)
+	}
+	for _, path := range paths {
+		c, err := Load(path, caseEnv("LITELLM_MASTER_KEY=sk-master"))
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+		}
+		for _, w := range c.Warnings {
+			if !strings.Contains(w.Message, "is out of service") {
+				t.Errorf("%s", w)
+			}
+		}
+	}
+}
