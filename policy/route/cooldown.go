@@ -11,12 +11,14 @@ import (
 
 // LiteLLM's constants for an unset allowed_fails.
 const (
-	minute             = time.Minute
-	failureShare       = 0.5  // DEFAULT_FAILURE_THRESHOLD_PERCENT
-	failureMinimum     = 5    // DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS
-	singleMinimum      = 1000 // SINGLE_DEPLOYMENT_TRAFFIC_FAILURE_THRESHOLD
-	maxRetryAfter      = 10 * time.Minute
-	statusNeedsPayment = http.StatusPaymentRequired
+	minute         = time.Minute
+	failureShare   = 0.5  // DEFAULT_FAILURE_THRESHOLD_PERCENT
+	failureMinimum = 5    // DEFAULT_FAILURE_THRESHOLD_MINIMUM_REQUESTS
+	singleMinimum  = 1000 // SINGLE_DEPLOYMENT_TRAFFIC_FAILURE_THRESHOLD
+	maxRetryAfter  = 10 * time.Minute
+
+	defaultAllowedFails = 3 // DEFAULT_ALLOWED_FAILS
+	statusNeedsPayment  = http.StatusPaymentRequired
 )
 
 // cooldownPolicy is what a table says about one deployment's cooldowns.
@@ -136,10 +138,12 @@ func (p *cooldownPolicy) cools(o *Outcome, fails, successes int) bool {
 	if n, ok := p.allowedByKind[o.kind()]; ok && !p.own {
 		return fails > n
 	}
-	if p.allowed != nil {
-		if p.own && p.single {
-			return false
-		}
+	switch {
+	case p.allowed == nil:
+	case p.single && p.own:
+		return false
+	case p.single && *p.allowed == defaultAllowedFails: // for LiteLLM the same as unset
+	default:
 		return fails > *p.allowed
 	}
 	total := fails + successes

@@ -24,8 +24,10 @@ import (
 // With allowed_fails set, it cools down when more than that many requests failed, whatever the status; a
 // deployment's own allowed_fails does not take the only one of a group out of service.
 //
-// Two differences: LiteLLM takes allowed_fails: 3 for unset, because 3 is its default; and a 404 from a
-// wildcard's deployment counts for nothing, because there the client chooses the name that is not found.
+// LiteLLM takes allowed_fails: 3 for unset, because 3 is its default. That is kept for the only one of a
+// group, which many a configuration with this value relies on; others cool down after the fourth failure,
+// as written. And a 404 from a wildcard's deployment counts for nothing: there the client chooses the name
+// that is not found.
 type Health struct {
 	clock   func() time.Time
 	base    time.Time
@@ -126,11 +128,12 @@ type Outcome struct {
 	Ours          bool // sluice or Envoy failed, not the deployment
 }
 
-// Report counts an attempt. Reporting it again changes nothing.
-func (h *Health) Report(o Outcome) {
+// Report counts an attempt. Reporting it again changes nothing and, like a deployment that is not known,
+// returns false.
+func (h *Health) Report(o Outcome) (first bool) {
 	e := (*h.entries.Load())[o.DeploymentID]
 	if e == nil || (o.CallID != "" && !h.seen.add(o.CallID, o.Attempt)) {
-		return
+		return false
 	}
 	policy := e.policy.Load()
 	now := h.clock().Sub(h.base)
@@ -147,6 +150,7 @@ func (h *Health) Report(o Outcome) {
 			})
 		}
 	}
+	return true
 }
 
 func (h *Health) emit(e Event) {

@@ -43,6 +43,8 @@ func TestCooldownRules(t *testing.T) {
 		{"client's making", pair, nil, "400*50 403*50 413*50 422*50 499*50"},
 		{"allowed_fails", pair, allowed(2), "500 429 500!"},
 		{"allowed_fails of the only one", single, allowed(2), "500*2 500!"},
+		{"allowed_fails 3", pair, allowed(3), "500*3 500!"},
+		{"allowed_fails 3 of the only one", single, allowed(3), "500*20 429*20"},
 		{"allowed_fails 0", pair, allowed(0), "500!"},
 		{"allowed_fails counts 401 too", pair, allowed(1), "401 401!"},
 		{"deployment's allowed_fails", own(pair, func(d *Deployment) { d.AllowedFails = ptr(1) }), allowed(9), "500 500!"},
@@ -144,8 +146,10 @@ func TestCooldownTime(t *testing.T) {
 func TestReportsCountOnce(t *testing.T) {
 	h := NewHealth(newClock().Now, nil)
 	h.Apply(table(t, DefaultSettings(), members("a", 2)))
-	for range 10 {
-		h.Report(Outcome{CallID: "c1", Attempt: 1, DeploymentID: "a/1", Status: 500})
+	for i := range 10 {
+		if first := h.Report(Outcome{CallID: "c1", Attempt: 1, DeploymentID: "a/1", Status: 500}); first != (i == 0) {
+			t.Errorf("report %d: first is %v", i, first)
+		}
 		h.Report(Outcome{CallID: "c1", Attempt: 2, DeploymentID: "a/1", Status: 500})
 	}
 	if s := h.State("a/1"); s.Fails != 2 || s.Cooling {

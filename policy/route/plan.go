@@ -49,7 +49,11 @@ func (a *Attempt) Expand(model string) string {
 	if a.Group == a.Model {
 		return model
 	}
-	return newPattern(a.Group).expand(a.Model, model)
+	p, err := newPattern(a.Group)
+	if err != nil { // not of a table
+		return model
+	}
+	return p.expand(a.Model, model)
 }
 
 // Plan is what to try, in order. It has at least one attempt and is not changed after it was made.
@@ -84,7 +88,7 @@ type planner struct {
 	visited  []target
 	pick     []*Deployment
 	earliest time.Time // the first return of a deployment that is cooling down
-	refusal  error     // the first answer of Can
+	refusal  error     // the first answer of Can, those about the request before the others
 }
 
 var planners = sync.Pool{New: func() any { return new(planner) }}
@@ -264,11 +268,17 @@ func (p *planner) refused(d *Deployment, err error) (usable bool) {
 	default:
 		reason = told.Message
 	}
-	if p.refusal == nil {
+	// What is wrong with the request tells a client more than what is wrong with a deployment.
+	if p.refusal == nil || (told != nil && told.Status < 500 && !aboutRequest(p.refusal)) {
 		p.refusal = err
 	}
 	p.skip(Skip{Deployment: d, Group: d.Group, Reason: reason})
 	return false
+}
+
+func aboutRequest(err error) bool {
+	var told *apierror.Error
+	return errors.As(err, &told) && told.Status < 500
 }
 
 func (p *planner) skip(s Skip) {

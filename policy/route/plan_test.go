@@ -221,6 +221,13 @@ func TestPlanRefusals(t *testing.T) {
 			400, "", "", "n must be 1"},
 		{"nobody can", [][]Deployment{members("a", 2)}, Ask{Group: "a", Can: broken},
 			429, "", "", "No deployments available for selected model. Passed model=a: OPENAI_API_KEY is not set."},
+		{"the request's fault is told before a deployment's", [][]Deployment{members("a", 3)},
+			Ask{Group: "a", Can: func(d *Deployment) error {
+				if d.ID == "a/2" {
+					return tooMany(d)
+				}
+				return apierror.New(apierror.Unavailable, 503, "%s is out of service", d.ID)
+			}}, 400, "", "", "n must be 1"},
 		{"only unknown fallbacks", nil, Ask{Group: "a", Fallbacks: []string{"b"}},
 			400, "invalid_request_error", "model", "Invalid model name passed in model=a."},
 		{"long name", nil, Ask{Group: strings.Repeat("é", 5000)}, 400, "invalid_request_error", "model", "é…. Call"},

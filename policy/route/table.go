@@ -82,7 +82,9 @@ func (t *Table) addDeployments(deployments []Deployment) (faults []error) {
 				faults = append(faults, fmt.Errorf("deployment %q: %s is %v: it must be 0 or more", d.ID, share.name, share.value))
 			}
 		}
-		t.member(&d)
+		if err := t.member(&d); err != nil {
+			faults = append(faults, fmt.Errorf("model group %q of deployment %q: %w", d.Group, d.ID, err))
+		}
 	}
 	for _, g := range t.groups {
 		g.tiers = tiersOf(g.members)
@@ -95,18 +97,21 @@ func (t *Table) addDeployments(deployments []Deployment) (faults []error) {
 }
 
 // member adds d to its group. A group is hidden only while all of its deployments are.
-func (t *Table) member(d *Deployment) {
+func (t *Table) member(d *Deployment) (err error) {
 	g := t.byName[d.Group]
 	if g == nil {
 		g = &group{name: d.Group, hidden: true}
 		if strings.Contains(d.Group, "*") {
-			g.pattern = newPattern(d.Group)
+			if g.pattern, err = newPattern(d.Group); err != nil {
+				return err
+			}
 		}
 		t.byName[d.Group] = g
 		t.groups = append(t.groups, g)
 	}
 	g.hidden = g.hidden && d.Hidden
 	g.members = append(g.members, d)
+	return nil
 }
 
 // tiersOf splits members by Order, unset last. Within a tier the order of the configuration stays.

@@ -68,6 +68,7 @@ func TestCatchAll(t *testing.T) {
 func TestNewTableFaults(t *testing.T) {
 	_, err := NewTable([]Deployment{
 		{Group: "a"}, {ID: "x"}, {ID: "y", Group: "a"}, {ID: "y", Group: "b"}, {ID: "z", Group: "b", RPM: -1},
+		{ID: "s", Group: strings.Repeat("*", 9)}, {ID: "u", Group: "\xff**"},
 	}, DefaultSettings())
 	if err == nil {
 		t.Fatal("no error")
@@ -75,6 +76,7 @@ func TestNewTableFaults(t *testing.T) {
 	for _, want := range []string{
 		`deployment 0 of group "a" has no id`, `deployment "x" has no model group`,
 		`deployment id "y" is used twice`, `deployment "z": rpm is -1`,
+		`of deployment "s": it has 9 stars: 8 are enough`, `of deployment "u": it is not valid UTF-8`,
 	} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("no %q in:\n%v", want, err)

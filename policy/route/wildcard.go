@@ -2,6 +2,8 @@ package route
 
 import (
 	"cmp"
+	"errors"
+	"fmt"
 	"regexp"
 	"strings"
 )
@@ -13,18 +15,26 @@ type pattern struct {
 	many           *regexp.Regexp // set when there is more than one star
 }
 
-func newPattern(text string) *pattern {
+const maxStars = 8
+
+func newPattern(text string) (*pattern, error) {
 	p := &pattern{text: text}
 	parts := strings.Split(text, "*")
+	if len(parts) > maxStars+1 {
+		return nil, fmt.Errorf("it has %d stars: %d are enough", len(parts)-1, maxStars)
+	}
 	p.prefix, p.suffix = parts[0], parts[len(parts)-1]
 	if len(parts) > 2 {
 		for i := range parts {
 			parts[i] = regexp.QuoteMeta(parts[i])
 		}
 		// Go's regexp runs in linear time, so a hostile model name costs nothing. Greedy, as LiteLLM's.
-		p.many = regexp.MustCompile(`(?s)^` + strings.Join(parts, `(.*)`) + `$`)
+		var err error
+		if p.many, err = regexp.Compile(`(?s)^` + strings.Join(parts, `(.*)`) + `$`); err != nil {
+			return nil, errors.New("it is not valid UTF-8")
+		}
 	}
-	return p
+	return p, nil
 }
 
 // match reports whether name fits, and what the first star stood for.

@@ -1,0 +1,62 @@
+package admin
+
+import (
+	"html/template"
+	"net/http"
+	"strings"
+
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+type path struct {
+	Path string `json:"path"`
+	What string `json:"what"`
+}
+
+var paths = []path{
+	{"POST /v1/chat/completions", "chat, plain or streamed, in OpenAI's format"},
+	{"POST /v1/completions", "text completion"},
+	{"POST /v1/embeddings", "embeddings"},
+	{"GET /v1/models", "the models that your key may use"},
+	{"GET /health", "with a key: asks the models; without: counts what calls have shown"},
+	{"GET /health/readiness", "may traffic come?"},
+	{"GET /health/liveliness", "does the process run?"},
+	{"GET /metrics", "Prometheus metrics"},
+}
+
+var page = template.Must(template.New("").Parse(`<!doctype html>
+<html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>sluice</title>
+<style>body{font:16px/1.5 system-ui,sans-serif;max-width:42rem;margin:3rem auto;padding:0 1rem;color:#222;background:#fff}
+code{background:#f2f2f2;padding:.1em .3em}dt{margin-top:.6rem}dd{margin:0;color:#555}
+@media(prefers-color-scheme:dark){body{color:#ddd;background:#161616}code{background:#2a2a2a}dd{color:#aaa}}</style>
+<h1>sluice {{.Version}}</h1>
+<p>An LLM gateway: OpenAI's API in front of many providers. Point a client's base URL at this address
+and give it your key.</p>
+<dl>{{range .Paths}}<dt><code>{{.Path}}</code><dd>{{.What}}{{end}}</dl>
+</html>
+`))
+
+// root says what this is: to a browser as a page, to others as JSON.
+func (s *Server) root(w http.ResponseWriter, r *http.Request) *apierror.Error {
+	if !strings.Contains(r.Header.Get("accept"), "text/html") {
+		return answer(w, http.StatusOK, struct {
+			Name    string `json:"name"`
+			Version string `json:"version,omitempty"`
+			Paths   []path `json:"paths"`
+		}{"sluice", s.o.Version, paths})
+	}
+	w.Header().Set("content-type", "text/html; charset=utf-8")
+	w.Header().Set("content-security-policy", "default-src 'none'; style-src 'unsafe-inline'")
+	if err := page.Execute(w, struct {
+		Version string
+		Paths   []path
+	}{s.o.Version, paths}); err != nil { // the client is gone
+		s.o.Log.Debug("the start page was not delivered", "error", err)
+	}
+	return nil
+}
+
+func (s *Server) metrics(w http.ResponseWriter, r *http.Request) *apierror.Error {
+	s.o.Metrics.ServeHTTP(w, r)
+	return nil
+}
