@@ -15,24 +15,27 @@ const module = "github.com/sluicegw/sluice"
 var mayImport = map[string][]string{
 	"":         {"adapters", "internal"},
 	"envoy":    {"internal"},
-	"xds":      {"envoy/names", "policy", "adapters", "internal"},
-	"extproc":  {"envoy/names", "policy", "adapters", "internal"},
+	"xds":      {"envoy/names", "envoy/failure", "policy", "adapters", "internal"},
+	"extproc":  {"envoy/names", "envoy/failure", "policy", "adapters", "internal"},
 	"policy":   {"internal"},
 	"adapters": {"internal"},
 	"internal": {},
 }
 
-// noProtos are the layers that know neither Envoy nor gRPC, with the reason; cmd only wires.
+// noProtos are the layers that know neither Envoy's protos nor gRPC, with the reason. (cmd may serve
+// gRPC, since it owns the sockets, but speaks no proto.)
 var noProtos = map[string]string{
 	"":         "the library runs without Envoy",
-	"cmd":      "it wires the packages that know the protos",
+	"cmd":      "it only wires the packages that know the protos",
 	"policy":   "a decision must be testable without a proxy",
 	"adapters": "a translation must be testable without a proxy",
 	"internal": "leaves are for everybody",
 }
 
 // protos are the import prefixes that those layers do without.
-var protos = []string{"github.com/envoyproxy/", "github.com/cncf/xds/", "google.golang.org/grpc", "google.golang.org/protobuf"}
+var protos = []string{"github.com/envoyproxy/", "github.com/cncf/xds/", "google.golang.org/protobuf", grpc}
+
+const grpc = "google.golang.org/grpc"
 
 // questions are the packages of policy that answer one question each and know no sibling.
 var questions = []string{"keys", "team", "budget", "ratelimit", "guardrail", "cache", "ledger", "route"}
@@ -66,7 +69,7 @@ func forbidden(importer, imported string) string {
 	if !own {
 		why, bare := noProtos[layer]
 		isProto := slices.ContainsFunc(protos, func(p string) bool { return strings.HasPrefix(imported, p) })
-		if bare && isProto {
+		if bare && isProto && (layer != "cmd" || !strings.HasPrefix(imported, grpc)) {
 			return why
 		}
 		return ""
@@ -110,6 +113,7 @@ func TestForbidden(t *testing.T) {
 		{"/cmd/sluice", module + "/xds", false},
 		{"/cmd/sluice", module + "/policy/keys", false},
 		{"/cmd/sluice", envoyProto, true},
+		{"/cmd/sluice", "google.golang.org/grpc", false},
 		{"/xds", envoyProto, false},
 		{"/xds", module + "/envoy/names", false},
 		{"/xds", module + "/envoy", true},
