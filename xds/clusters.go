@@ -7,6 +7,8 @@ import (
 	clusterv3 "github.com/envoyproxy/go-control-plane/envoy/config/cluster/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	endpointv3 "github.com/envoyproxy/go-control-plane/envoy/config/endpoint/v3"
+	dnscommonv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/common/dns/v3"
+	dnsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/clusters/dns/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
 	upstreamsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
@@ -64,12 +66,11 @@ func cluster(c Cluster, m Model) (*clusterv3.Cluster, error) {
 	if resolved(c) {
 		out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC}
 	} else {
-		out.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
-		out.DnsLookupFamily = clusterv3.Cluster_V4_PREFERRED
-		out.RespectDnsTtl = true
-		out.DnsRefreshRate = durationpb.New(15 * time.Second)
-		out.DnsFailureRefreshRate = &clusterv3.Cluster_RefreshRate{
-			BaseInterval: durationpb.New(time.Second), MaxInterval: durationpb.New(10 * time.Second)}
+		dns, err := byDNS()
+		if err != nil {
+			return nil, err
+		}
+		out.ClusterDiscoveryType = &clusterv3.Cluster_ClusterType{ClusterType: dns}
 		if m.WarmWithoutDNS {
 			out.WaitForWarmOnInit = wrapperspb.Bool(false)
 		}
@@ -84,6 +85,19 @@ func cluster(c Cluster, m Model) (*clusterv3.Cluster, error) {
 		out.TransportSocket, err = upstreamTLS(c, m.TrustedCA)
 	}
 	return out, err
+}
+
+// byDNS takes every address of the name as a host of its own (what was STRICT_DNS): only so can a second
+// priority stand behind it, see assignment.
+func byDNS() (*clusterv3.Cluster_CustomClusterType, error) {
+	config, err := anypb.New(&dnsv3.DnsCluster{
+		DnsLookupFamily: dnscommonv3.DnsLookupFamily_V4_PREFERRED,
+		RespectDnsTtl:   true,
+		DnsRefreshRate:  durationpb.New(15 * time.Second),
+		DnsFailureRefreshRate: &dnsv3.DnsCluster_RefreshRate{
+			BaseInterval: durationpb.New(time.Second), MaxInterval: durationpb.New(10 * time.Second)},
+	})
+	return &clusterv3.Cluster_CustomClusterType{Name: "envoy.clusters.dns", TypedConfig: config}, err
 }
 
 func resolved(c Cluster) bool {

@@ -25,38 +25,22 @@ const filterExtProc = "envoy.filters.http.ext_proc"
 
 type mode = extprocv3.ProcessingMode
 
-// modeFull sends a request's headers before its body is read: the lane of bodies that are large, or of
-// unknown size, where a bad key must be answered first.
-func modeFull() *mode {
-	return &mode{
-		RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
-		RequestBodyMode:     extprocv3.ProcessingMode_BUFFERED,
+// routerProcessor is the ext_proc filter that sees a call once, whatever number of attempts it takes
+// (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/ext_proc_filter).
+func routerProcessor(m Model) *extprocv3.ExternalProcessor {
+	p := processor(m, names.FilterRouter)
+	p.ProcessingMode = &mode{
+		// The headers come before the body is read: a bad key is answered there, and without this message
+		// Envoy takes no changes of headers with the body.
+		RequestHeaderMode: extprocv3.ProcessingMode_SEND,
+		RequestBodyMode:   extprocv3.ProcessingMode_BUFFERED,
+		// An answer that is streamed changes the body's mode in the reply to its headers.
 		ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
 		ResponseBodyMode:    extprocv3.ProcessingMode_BUFFERED,
 		RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
 		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
 	}
-}
-
-// modeSmall saves the message for the headers: what sluice reads of them comes with the body, as
-// attributes.
-func modeSmall() *mode {
-	m := modeFull()
-	m.RequestHeaderMode = extprocv3.ProcessingMode_SKIP
-	return m
-}
-
-// routerProcessor is the ext_proc filter that sees a call once, whatever number of attempts it takes
-// (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/ext_proc_filter).
-func routerProcessor(m Model) *extprocv3.ExternalProcessor {
-	attributes := []string{names.AttrPath}
-	for _, h := range names.ClientHeaders {
-		attributes = append(attributes, names.AttrHeader(h))
-	}
-	p := processor(m, names.FilterRouter)
-	p.ProcessingMode = modeFull()
 	p.AllowModeOverride = true
-	p.RequestAttributes = attributes
 	p.ResponseAttributes = []string{names.AttrAttempt, names.AttrFlags, names.AttrCodeDetails, names.AttrCluster}
 	p.MetadataOptions = &extprocv3.MetadataOptions{
 		ReceivingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{
@@ -114,7 +98,7 @@ func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
 	}
 	return httpFilters(
 		named{"sluice.retry_translation", matched},
-		named{"sluice.outgoing_headers", removeHeaders(names.HeaderAttempt, names.HeaderCall)},
+		named{"sluice.outgoing_headers", removeHeaders(names.HeaderAttempt, names.HeaderGroup, names.HeaderProto)},
 		named{"envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}},
 	)
 }

@@ -27,7 +27,8 @@ func clientOnly() []*mutationv3.HeaderMutation {
 // the body. All else (cookies, traces, forwarded addresses, other keys) ends here, in Envoy, so that it
 // need not travel to the processor to be removed.
 func allowList() *headermutationv3.HeaderMutation {
-	keep := append([]string{"content-type", "content-length", "transfer-encoding", "host"}, names.ClientHeaders...)
+	// Without x-forwarded-proto, which Envoy sets itself, it finds no route.
+	keep := append([]string{"content-type", "content-length", "transfer-encoding", "host", names.HeaderProto}, names.ClientHeaders...)
 	return mutation(removeMatching(&matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_SafeRegex{
 		SafeRegex: &matcherv3.RegexMatcher{Regex: noneOf(keep)}}}))
 }

@@ -8,7 +8,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	listenerv3 "github.com/envoyproxy/go-control-plane/envoy/config/listener/v3"
 	grpclogv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/grpc/v3"
-	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	routerv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
@@ -122,7 +121,7 @@ func filterChain(m Model) ([]*hcmv3.HttpFilter, error) {
 		return nil, err
 	}
 	return httpFilters(
-		named{filterAllowList, &headermutationv3.HeaderMutation{}}, // acts on model paths only, by route
+		named{filterAllowList, allowList()}, // off on the API's route
 		named{filterExtProc, routerProcessor(m)},
 		named{"envoy.filters.http.router", &routerv3.Router{
 			UpstreamLog:          []*accesslogv3.AccessLog{attempts},

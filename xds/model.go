@@ -7,6 +7,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/sluicegw/sluice/envoy/names"
 )
 
 // Model is everything that Envoy's configuration depends on. It is a value: the same Model gives the same
@@ -75,8 +77,6 @@ type Member struct {
 type Limits struct {
 	// Body is the largest request or response body, in bytes, that is held as a whole.
 	Body int64
-	// SmallBody is up to which content-length a request's headers and body come in one message.
-	SmallBody int64
 	// Connection is what Envoy buffers for one connection, in bytes: it feeds slow readers, so it
 	// stays small whatever Body is.
 	Connection uint32
@@ -103,7 +103,7 @@ func ClusterName(id string, spec any) string {
 		b = fmt.Appendf(nil, "%#v", spec)
 	}
 	sum := sha256.Sum256(append(append([]byte(id), 0), b...))
-	return id + "." + hex.EncodeToString(sum[:4])
+	return names.Cluster(id, hex.EncodeToString(sum[:4]))
 }
 
 func (m Model) validate() error {

@@ -1,18 +1,13 @@
 package xds
 
 import (
-	"fmt"
-
 	matchingv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
-	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
-	networkinputsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/matching/common_inputs/network/v3"
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	prioritygroupv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
-	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -59,13 +54,11 @@ func routeConfig(m Model, version string) (*routev3.RouteConfiguration, error) {
 	}, nil
 }
 
-// byGroup finds a group's route in one look-up, however many groups there are.
+// byGroup finds a group's route in one look-up, however many groups there are. Envoy's route table can
+// look up request headers only, so a header is the index; the metadata stays the judge, in each route's
+// own match.
 func byGroup(m Model) (*matchingv3.Matcher_MatcherTree_, error) {
-	input, err := xdsExtension("group", &networkinputsv3.DynamicMetadataInput{
-		Filter: names.NamespaceLane,
-		Path: []*networkinputsv3.DynamicMetadataInput_PathSegment{{
-			Segment: &networkinputsv3.DynamicMetadataInput_PathSegment_Key{Key: names.KeyGroup}}},
-	})
+	input, err := xdsExtension("group", &envoymatcherv3.HttpRequestHeaderMatchInput{HeaderName: names.HeaderGroup})
 	if err != nil {
 		return nil, err
 	}
@@ -75,11 +68,11 @@ func byGroup(m Model) (*matchingv3.Matcher_MatcherTree_, error) {
 		if err != nil {
 			return nil, err
 		}
-		action, err := xdsExtension(g.Name, route)
+		action, err := xdsExtension("group", route)
 		if err != nil {
 			return nil, err
 		}
-		routes[g.Name] = &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: action}}
+		routes[names.GroupKey(g.Name)] = &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: action}}
 	}
 	return &matchingv3.Matcher_MatcherTree_{MatcherTree: &matchingv3.Matcher_MatcherTree{
 		Input: input,
@@ -114,7 +107,7 @@ func groupRoute(g Group, m Model) (*routev3.Route, error) {
 	return &routev3.Route{
 		Name:       g.Name,
 		StatPrefix: statName(g.Name),
-		Match:      anyPath(),
+		Match:      inGroup(g.Name),
 		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
 			ClusterSpecifier: &routev3.RouteAction_InlineClusterSpecifierPlugin{
 				InlineClusterSpecifierPlugin: &routev3.ClusterSpecifierPlugin{Extension: specifier}},
@@ -166,47 +159,29 @@ func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 func firstPass(m Model) ([]*routev3.Route, error) {
 	var out []*routev3.Route
 	for _, path := range ModelPaths {
-		for _, full := range []string{"/v1" + path, path} {
-			small, err := modelRoute(full, m, modeSmall(), contentLengthUpTo(m.Limits.SmallBody))
-			if err != nil {
-				return nil, err
-			}
-			large, err := modelRoute(full, m, modeFull())
-			if err != nil {
-				return nil, err
-			}
-			out = append(out, small, large)
-		}
+		out = append(out, modelRoute("/v1"+path, m), modelRoute(path, m))
 	}
 	api, err := apiRoute()
 	return append(out, api), err
 }
 
-func modelRoute(path string, m Model, processing *mode, headers ...*routev3.HeaderMatcher) (*routev3.Route, error) {
-	perFilter, err := perFilter(map[string]proto.Message{
-		filterAllowList: &headermutationv3.HeaderMutationPerRoute{Mutations: allowList().GetMutations()},
-		filterExtProc: &extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Overrides{
-			Overrides: &extprocv3.ExtProcOverrides{ProcessingMode: processing}}},
-	})
-	if err != nil {
-		return nil, err
-	}
+func modelRoute(path string, m Model) *routev3.Route {
 	return &routev3.Route{
-		Name: fmt.Sprintf("model:%s", path),
+		Name: "model:" + path,
 		Match: &routev3.RouteMatch{
 			PathSpecifier: &routev3.RouteMatch_Path{Path: path},
-			Headers:       append(headers, methodIs("POST")),
+			Headers:       []*routev3.HeaderMatcher{methodIs("POST")},
 		},
 		Action:                 clusterAction(names.ClusterDeadEnd),
-		TypedPerFilterConfig:   perFilter,
 		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(m.Limits.Body)),
-	}, nil
+	}
 }
 
 // apiRoute leads everything else to sluice's own HTTP server, without the processor.
 func apiRoute() (*routev3.Route, error) {
 	perFilter, err := perFilter(map[string]proto.Message{
-		filterExtProc: &extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Disabled{Disabled: true}},
+		filterExtProc:   &extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Disabled{Disabled: true}},
+		filterAllowList: &routev3.FilterConfig{Disabled: true},
 	})
 	return &routev3.Route{
 		Name:                 "api",
@@ -235,6 +210,18 @@ func clusterAction(cluster string) *routev3.Route_Route {
 	}}
 }
 
+func inGroup(group string) *routev3.RouteMatch {
+	match := anyPath()
+	match.DynamicMetadata = []*envoymatcherv3.MetadataMatcher{{
+		Filter: names.NamespaceLane,
+		Path: []*envoymatcherv3.MetadataMatcher_PathSegment{{
+			Segment: &envoymatcherv3.MetadataMatcher_PathSegment_Key{Key: names.KeyGroup}}},
+		Value: &envoymatcherv3.ValueMatcher{MatchPattern: &envoymatcherv3.ValueMatcher_StringMatch{
+			StringMatch: &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: group}}}},
+	}}
+	return match
+}
+
 func anyPath() *routev3.RouteMatch {
 	return &routev3.RouteMatch{PathSpecifier: &routev3.RouteMatch_Prefix{Prefix: "/"}}
 }
@@ -242,9 +229,4 @@ func anyPath() *routev3.RouteMatch {
 func methodIs(method string) *routev3.HeaderMatcher {
 	return &routev3.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
 		StringMatch: &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: method}}}}
-}
-
-func contentLengthUpTo(n int64) *routev3.HeaderMatcher {
-	return &routev3.HeaderMatcher{Name: "content-length", HeaderMatchSpecifier: &routev3.HeaderMatcher_RangeMatch{
-		RangeMatch: &typev3.Int64Range{Start: 1, End: n + 1}}}
 }

@@ -5,6 +5,11 @@
 // calls themselves.
 package names
 
+import (
+	"net/url"
+	"strings"
+)
+
 // Clusters that the bootstrap defines, because they lead to sluice itself.
 const (
 	ClusterXDS     = "sluice_xds"      // ADS
@@ -43,8 +48,12 @@ const (
 const (
 	// HeaderCall carries the call's id, minted by sluice, to the upstream filters and to the log.
 	HeaderCall = "x-request-id"
+	// HeaderGroup indexes the route table; the metadata under NamespaceLane decides.
+	HeaderGroup = "x-sluice-group"
 	// HeaderVerdict on a response asks Envoy for the next attempt.
 	HeaderVerdict = "x-sluice-next-attempt"
+	// HeaderProto is set by Envoy; its route table wants it.
+	HeaderProto = "x-forwarded-proto"
 	// HeaderAttempt is Envoy's count of attempts, from 1.
 	HeaderAttempt = "x-envoy-attempt-count"
 )
@@ -59,19 +68,16 @@ const (
 // Attributes that Envoy sends with the first message of each direction
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/advanced/attributes).
 const (
-	AttrPath         = "request.path"
-	AttrCluster      = "xds.cluster_name"
-	AttrAttempt      = "upstream.request_attempt_count"
-	AttrFlags        = "response.flags"
-	AttrCodeDetails  = "response.code_details"
-	AttrHeaderPrefix = "request.headers['"
-	AttrHeaderSuffix = "']"
+	AttrCluster     = "xds.cluster_name"
+	AttrAttempt     = "upstream.request_attempt_count"
+	AttrFlags       = "response.flags"
+	AttrCodeDetails = "response.code_details"
 	// AttrFilter is the key under which ext_proc sends its attributes.
 	AttrFilter = "envoy.filters.http.ext_proc"
 )
 
-// AttrHeader is the attribute that holds one request header.
-func AttrHeader(name string) string { return AttrHeaderPrefix + name + AttrHeaderSuffix }
+// GroupKey is a model group's name as a header can carry it: names may hold any characters.
+func GroupKey(group string) string { return url.PathEscape(group) }
 
 // ClientHeaders are the request headers that sluice reads; no other header of a client gets past the
 // first filter on a model path.
@@ -87,4 +93,16 @@ var ClientHeaders = []string{
 	"x-litellm-session-id",
 	"x-litellm-trace-id",
 	"x-litellm-customer-id",
+}
+
+// Cluster is the name of a deployment's cluster: its id and a hash of what it is made from.
+func Cluster(id, hash string) string { return id + "." + hash }
+
+// DeploymentOf is the id of the deployment whose cluster has that name; false for sluice's own clusters.
+func DeploymentOf(cluster string) (id string, ok bool) {
+	i := strings.LastIndexByte(cluster, '.')
+	if i <= 0 {
+		return "", false
+	}
+	return cluster[:i], true
 }

@@ -1,0 +1,191 @@
+package extproc
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// opOf is the call that a path stands for.
+func opOf(path string) (adapters.Op, *apierror.Error) {
+	switch strings.TrimPrefix(path, "/v1") {
+	case "/chat/completions":
+		return adapters.Chat, nil
+	case "/completions":
+		return adapters.Completion, nil
+	case "/embeddings":
+		return adapters.Embedding, nil
+	}
+	return 0, apierror.New(apierror.NotFound, 404, "there is no %s here", path)
+}
+
+// identify is the part of admission that needs no body: who calls, and what for.
+func (c *Call) identify(h clientHeaders) *apierror.Error {
+	c.headers = h
+	c.clientID = callID(h.get("x-litellm-call-id"))
+	if c.snapshot == nil {
+		e := apierror.New(apierror.Overloaded, 503, "sluice is starting; try again in a moment")
+		e.RetryAfter = time.Second
+		return e
+	}
+	key, err := c.snapshot.Keys.Authenticate(keys.FromHeaders(h.get))
+	if err != nil {
+		return err
+	}
+	c.key = key
+	op, err := opOf(h.path())
+	c.op = op
+	return err
+}
+
+// callID takes a client's own id for its call if it is one that can stand in logs and headers.
+func callID(own string) string {
+	if own == "" || len(own) > 128 {
+		return newID()
+	}
+	for i := range len(own) {
+		if own[i] <= ' ' || own[i] > '~' {
+			return newID()
+		}
+	}
+	return own
+}
+
+// admit decides everything about a call before it costs anything: is the body a request, may this key
+// use the model, and which attempts are to be made in which order.
+func (c *Call) admit(body []byte) *apierror.Error {
+	if !c.hold(len(body)) {
+		e := apierror.New(apierror.Overloaded, 503, "sluice holds as many bytes of requests as it may; try again")
+		e.RetryAfter = time.Second
+		return e
+	}
+	request, err := adapters.Parse(c.op, body)
+	if err != nil {
+		return err
+	}
+	ask, err := c.ask(request)
+	if err != nil {
+		return err
+	}
+	plan, err := c.snapshot.Table.Plan(ask, c.server.Health, random)
+	if err != nil {
+		return err
+	}
+	c.request, c.plan, c.alias = request, plan, request.Model()
+	c.planned = time.Now()
+	return nil
+}
+
+// ask puts the request's own wishes into the planner's words. Headers count where the body is silent
+// (https://docs.litellm.ai/docs/proxy/request_headers).
+func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
+	a := route.Ask{
+		Group:   r.Model(),
+		Stream:  r.Stream(),
+		Allowed: c.key.AllowsModel,
+		Can:     func(d *route.Deployment) error { return c.can(d, r) },
+	}
+	var err *apierror.Error
+	if a.NumRetries, err = wishedRetries(r.Field("num_retries"), c.headers.get("x-litellm-num-retries")); err != nil {
+		return a, err
+	}
+	if a.Timeout, err = wishedTimeout("timeout", r.Field("timeout"), c.headers.get("x-litellm-timeout")); err != nil {
+		return a, err
+	}
+	if a.StreamTimeout, err = wishedTimeout("stream_timeout", r.Field("stream_timeout"), c.headers.get("x-litellm-stream-timeout")); err != nil {
+		return a, err
+	}
+	a.Fallbacks, err = wishedFallbacks(r.Field("fallbacks"))
+	return a, err
+}
+
+// can says why a deployment cannot take this call.
+func (c *Call) can(d *route.Deployment, r *adapters.Request) error {
+	own := c.snapshot.Deployments[d.ID]
+	if own == nil {
+		return apierror.New(apierror.Unavailable, 503, "the deployment is not in service")
+	}
+	if own.Out != "" {
+		return apierror.New(apierror.Unavailable, 503, "model %s is configured, but out of service: %s", r.Model(), own.Out)
+	}
+	if !c.server.Warm(own.Cluster) {
+		return apierror.New(apierror.Unavailable, 503, "the deployment is not ready yet")
+	}
+	if err := own.Target.Supports(r); err != nil {
+		return err
+	}
+	return nil
+}
+
+const mostRetries = 10
+
+func wishedRetries(field []byte, header string) (*int, *apierror.Error) {
+	text := header
+	if field != nil {
+		text = string(field)
+	}
+	if text == "" || text == "null" {
+		return nil, nil
+	}
+	n, err := strconv.Atoi(text)
+	if err != nil || n < 0 {
+		return nil, invalid("num_retries", "num_retries must be a whole number, 0 or more, not %.40s", text)
+	}
+	n = min(n, mostRetries)
+	return &n, nil
+}
+
+// wishedTimeout reads seconds.
+func wishedTimeout(name string, field []byte, header string) (time.Duration, *apierror.Error) {
+	text := header
+	if field != nil {
+		text = strings.Trim(string(field), `"`)
+	}
+	if text == "" || text == "null" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds > 0) || seconds > 86400 {
+		return 0, invalid(name, "%s must be a number of seconds between 0 and 86400, not %.40s", name, text)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
+}
+
+// wishedFallbacks reads the client's own fallbacks: names of model groups, or objects with one under
+// "model".
+func wishedFallbacks(field []byte) ([]string, *apierror.Error) {
+	if field == nil || string(field) == "null" {
+		return nil, nil
+	}
+	var items []json.RawMessage
+	if err := json.Unmarshal(field, &items); err != nil {
+		return nil, invalid("fallbacks", "fallbacks must be an array of model names")
+	}
+	out := make([]string, 0, len(items))
+	for i, item := range items {
+		var name string
+		if json.Unmarshal(item, &name) != nil {
+			var object struct {
+				Model string `json:"model"`
+			}
+			if json.Unmarshal(item, &object) != nil || object.Model == "" {
+				return nil, invalid("fallbacks", "fallbacks[%d] must be a model name, or an object with one under \"model\"", i)
+			}
+			name = object.Model
+		}
+		out = append(out, name)
+	}
+	return out, nil
+}
+
+func invalid(param, format string, args ...any) *apierror.Error {
+	e := apierror.New(apierror.BadRequest, 400, format, args...)
+	e.Param = param
+	return e
+}

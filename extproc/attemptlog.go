@@ -1,0 +1,96 @@
+package extproc
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
+	alsv3 "github.com/envoyproxy/go-control-plane/envoy/service/accesslog/v3"
+	"google.golang.org/grpc"
+
+	"github.com/sluicegw/sluice/envoy/names"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/observe"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// AttemptLog receives Envoy's log of failed attempts and tells the health tracker. Entries are batched and
+// may be lost: nothing that costs money hangs on them.
+type AttemptLog struct {
+	alsv3.UnimplementedAccessLogServiceServer
+	server *Server
+}
+
+// RegisterAttemptLog adds the access log service to a gRPC server.
+func (s *Server) RegisterAttemptLog(g grpc.ServiceRegistrar) {
+	alsv3.RegisterAccessLogServiceServer(g, &AttemptLog{server: s})
+}
+
+// StreamAccessLogs takes entries until Envoy ends the stream.
+func (l *AttemptLog) StreamAccessLogs(stream alsv3.AccessLogService_StreamAccessLogsServer) error {
+	for {
+		m, err := stream.Recv()
+		if err != nil {
+			return ended(err)
+		}
+		for _, entry := range m.GetHttpLogs().GetLogEntry() {
+			l.failed(entry)
+		}
+	}
+}
+
+func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
+	common := entry.GetCommonProperties()
+	id, ok := names.DeploymentOf(common.GetUpstreamCluster())
+	if !ok {
+		return // the API, or the dead end
+	}
+	o := route.Outcome{
+		CallID:       entry.GetRequest().GetRequestId(),
+		Attempt:      int(common.GetUpstreamRequestAttemptCount()),
+		DeploymentID: id,
+	}
+	o.Status, o.Kind, o.Ours = outcome(int(entry.GetResponse().GetResponseCode().GetValue()), common.GetResponseFlags())
+	if o.Kind == apierror.Cancelled {
+		return
+	}
+	o.RetryAfter = retryAfter(entry.GetResponse().GetResponseHeaders())
+	l.server.Health.Report(o)
+	l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
+}
+
+// outcome reads how an attempt ended. An answer's status goes before flags; without one the flags tell.
+func outcome(code int, f *datav3.ResponseFlags) (status int, kind apierror.Kind, ours bool) {
+	switch {
+	case f.GetDownstreamConnectionTermination() || f.GetDownstreamProtocolError():
+		return statusClientLeft, apierror.Cancelled, true
+	case f.GetUpstreamRequestTimeout() || f.GetUpstreamMaxStreamDurationReached() || f.GetStreamIdleTimeout() || f.GetDurationTimeout():
+		return 408, apierror.Timeout, false
+	case f.GetUpstreamConnectionFailure(), f.GetUpstreamConnectionTermination(), f.GetUpstreamRemoteReset(), f.GetUpstreamProtocolError():
+		return 500, apierror.Unavailable, false
+	case f.GetLocalReset() && code < 400, f.GetOverloadManager():
+		return 500, apierror.Internal, true
+	case code >= 400:
+		return code, apierror.KindFor(code), false
+	}
+	return 500, apierror.Unavailable, f.GetLocalReset()
+}
+
+const longestRetryAfter = 10 * time.Minute
+
+// retryAfter is the provider's wish, in whole seconds or a date (RFC 9110, 10.2.3), or in milliseconds
+// under the name that some SDKs use.
+func retryAfter(headers map[string]string) time.Duration {
+	if ms, err := strconv.ParseFloat(headers["retry-after-ms"], 64); err == nil && ms > 0 {
+		return min(time.Duration(ms*float64(time.Millisecond)), longestRetryAfter)
+	}
+	text := strings.TrimSpace(headers["retry-after"])
+	if s, err := strconv.ParseFloat(text, 64); err == nil && s > 0 {
+		return min(time.Duration(s*float64(time.Second)), longestRetryAfter)
+	}
+	if at, err := time.Parse(time.RFC1123, text); err == nil {
+		return min(max(0, time.Until(at)), longestRetryAfter)
+	}
+	return 0
+}

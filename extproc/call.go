@@ -1,0 +1,169 @@
+package extproc
+
+import (
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
+	"time"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/observe"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// Call is one client's call, from its first message to its end. The goroutine of the router's stream
+// owns it; the upstream filter's streams read only what is set before the call is registered.
+type Call struct {
+	server   *Server
+	snapshot *Snapshot
+	id       string // travels with the attempts; never shown to a client
+	clientID string // x-litellm-call-id
+
+	key     *keys.Key
+	headers clientHeaders
+	op      adapters.Op
+
+	// Set by admit, then read by the upstream filter's streams too.
+	request *adapters.Request
+	alias   string
+	plan    *route.Plan
+	timed   bool // the call may use clusters with a timeout built in
+
+	answering       int // the attempt that answered, from 1; 0: none yet
+	reply           *adapters.Reply
+	providerHeaders []*corev3.HeaderValue // of a whole answer, until its body is there
+	framing         adapters.Framing
+	upstreamFailed  bool            // the answering attempt had a status of 400 or more
+	failure         *apierror.Error // what the client was told, if it was an error
+	done            bool            // the answer's last byte has been handed over
+
+	began, planned, sent, answered, firstByte time.Time
+	overhead                                  time.Duration
+	held                                      int64
+	finished                                  bool
+
+	deadline deadline
+	send     func(*extprocv3.ProcessingResponse) error
+}
+
+func (s *Server) begin() *Call {
+	s.active.Add(1)
+	s.Metrics.InFlight(1)
+	return &Call{server: s, snapshot: s.snapshot.Load(), began: time.Now()}
+}
+
+// finish runs exactly once, however the call ended.
+func (c *Call) finish() {
+	if c.finished {
+		return
+	}
+	c.finished = true
+	c.deadline.stop()
+	c.release()
+	c.server.held.Add(-c.held)
+	c.server.active.Add(-1)
+	c.server.Metrics.InFlight(-1)
+	if c.key == nil && c.failure == nil {
+		return // the client left before sluice learned anything
+	}
+	c.record()
+}
+
+// release lets go of what only further attempts need: after this no attempt of the call is translated.
+func (c *Call) release() {
+	if c.id != "" {
+		c.server.calls.drop(c.id)
+	}
+}
+
+// hold counts n bytes against what all calls together may keep in memory.
+func (c *Call) hold(n int) bool {
+	c.held += int64(n)
+	return c.server.held.Add(int64(n)) <= c.server.MaxHeld
+}
+
+// deployment is the deployment of the plan's attempt n, counted from 1.
+func (c *Call) deployment(n int) *Deployment {
+	if c.plan == nil || n < 1 || n > len(c.plan.Attempts) {
+		return nil
+	}
+	return c.snapshot.Deployments[c.plan.Attempts[n-1].Deployment.ID]
+}
+
+// cluster is where attempt n goes.
+func (c *Call) cluster(n int) string {
+	d := c.deployment(n)
+	if c.timed && d.Timed != "" {
+		return d.Timed
+	}
+	return d.Cluster
+}
+
+// record tells the metrics and the health tracker how the call ended.
+func (c *Call) record() {
+	r := observe.CallRecord{
+		Stream:   c.framing == adapters.Events,
+		Status:   200,
+		Duration: since(c.began),
+		Upstream: since(c.sent),
+		Overhead: c.overhead,
+	}
+	if !c.firstByte.IsZero() {
+		r.FirstToken = c.firstByte.Sub(c.sent)
+	}
+	if c.key != nil {
+		r.KeyHash, r.KeyAlias = c.key.Hash, c.key.Alias
+	}
+	switch {
+	case c.failure != nil:
+		r.Status, r.Kind = c.failure.Status, c.failure.Kind
+	case !c.done:
+		r.Status, r.Kind = statusClientLeft, apierror.Cancelled
+	}
+	if c.plan != nil {
+		r.RequestedModel = c.alias
+		r.Group = c.plan.Attempts[0].Group
+		c.recordAttempts(&r)
+	}
+	c.server.Metrics.Call(r)
+}
+
+// statusClientLeft is how a call is counted whose client went before its end (nginx's 499).
+const statusClientLeft = 499
+
+func (c *Call) recordAttempts(r *observe.CallRecord) {
+	if c.answering == 0 {
+		return
+	}
+	attempt := c.plan.Attempts[min(c.answering, len(c.plan.Attempts))-1]
+	d := c.deployment(c.answering)
+	r.Retries, r.Fallbacks = c.retries(), attempt.Fallback
+	r.Deployment, r.Group = d.ID, attempt.Group
+	if c.reply != nil {
+		if u, ok := c.reply.Usage(); ok {
+			r.InputTokens, r.OutputTokens = int(u.Prompt), int(u.Completion)
+		}
+	}
+	// A failed attempt is in the per-attempt log already; what only the answer's body shows is not.
+	outcome := route.Outcome{CallID: c.id, Attempt: c.answering, DeploymentID: d.ID, Status: r.Status, Kind: r.Kind}
+	if (r.Status < 400 || c.bodyFault()) && r.Kind != apierror.Cancelled {
+		c.server.Health.Report(outcome)
+		c.server.Metrics.Attempt(observe.AttemptRecord{Deployment: d.ID, RequestedModel: c.alias,
+			KeyHash: r.KeyHash, KeyAlias: r.KeyAlias, Status: r.Status, Kind: r.Kind})
+	}
+}
+
+// bodyFault tells whether the provider answered with a good status and a body that was no answer.
+func (c *Call) bodyFault() bool {
+	return c.failure != nil && c.failure.Provider != "" && !c.upstreamFailed
+}
+
+// retries is how many attempts came before the one that answered, fallbacks not counted.
+func (c *Call) retries() int {
+	if c.answering == 0 || c.plan == nil {
+		return 0
+	}
+	a := c.plan.Attempts[min(c.answering, len(c.plan.Attempts))-1]
+	return max(0, c.answering-1-a.Fallback)
+}

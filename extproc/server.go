@@ -1,0 +1,147 @@
+package extproc
+
+import (
+	"errors"
+	"io"
+	"log/slog"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/status"
+
+	"github.com/sluicegw/sluice/envoy/names"
+	"github.com/sluicegw/sluice/policy/observe"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// Options are the parts that a Server is wired with.
+type Options struct {
+	Log     *slog.Logger
+	Health  *route.Health
+	Metrics *observe.Metrics
+	// MaxBody is the largest body, in bytes, that a call may have; MaxHeld is how many bytes of bodies
+	// all calls together may hold. Over it, new calls are refused.
+	MaxBody, MaxHeld int64
+	// Warm says whether Envoy can be sent to a cluster; nil: to all.
+	Warm func(cluster string) bool
+}
+
+// Server answers Envoy's ext_proc streams.
+type Server struct {
+	extprocv3.UnimplementedExternalProcessorServer
+	Options
+	snapshot atomic.Pointer[Snapshot]
+	calls    registry
+	held     atomic.Int64
+	active   atomic.Int64
+}
+
+// NewServer makes a server that answers 503 until the first [Server.Use].
+func NewServer(o Options) *Server {
+	if o.Warm == nil {
+		o.Warm = func(string) bool { return true }
+	}
+	s := &Server{Options: o}
+	s.calls.init()
+	return s
+}
+
+// Use makes snapshot the one that new calls take.
+func (s *Server) Use(snapshot *Snapshot) { s.snapshot.Store(snapshot) }
+
+// Active is how many calls are under way.
+func (s *Server) Active() int64 { return s.active.Load() }
+
+// Register adds the ext_proc service to a gRPC server.
+func (s *Server) Register(g grpc.ServiceRegistrar) {
+	extprocv3.RegisterExternalProcessorServer(g, s)
+}
+
+// GRPCOptions are what a gRPC server needs to carry bodies of maxBody bytes at little cost.
+func GRPCOptions(maxBody int64) []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(int(maxBody) + 1<<20),
+		grpc.MaxSendMsgSize(int(maxBody)*2 + 1<<20),
+		grpc.NumStreamWorkers(16),
+		grpc.SharedWriteBuffer(true),
+		grpc.StaticStreamWindowSize(16 << 20),
+		grpc.StaticConnWindowSize(64 << 20),
+		grpc.MaxConcurrentStreams(1 << 20),
+	}
+}
+
+// Process is one ext_proc stream: of the router's filter, which sees a call once, or of the upstream
+// filter, which sees one attempt.
+func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) error {
+	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
+		if from := md.Get(names.MetadataFilter); len(from) == 1 && from[0] == names.FilterUpstream {
+			return s.upstream(stream)
+		}
+	}
+	return s.router(stream)
+}
+
+func (s *Server) router(stream extprocv3.ExternalProcessor_ProcessServer) error {
+	c := s.begin()
+	c.send = func(out *extprocv3.ProcessingResponse) error { return stream.SendMsg(out) }
+	defer c.finish()
+	var in extprocv3.ProcessingRequest
+	for {
+		if err := stream.RecvMsg(&in); err != nil {
+			return ended(err)
+		}
+		out, err := c.answer(&in)
+		if err != nil {
+			s.Log.Error("a call ended in a fault of sluice's own", "call", c.clientID, "error", err)
+			return status.Error(codes.Internal, "sluice could not process this call")
+		}
+		if err := c.say(out); err != nil {
+			return ended(err)
+		}
+	}
+}
+
+// ended makes of a stream's end what gRPC shall report: Envoy closes streams when a call is over or its
+// client has left, and neither is a fault.
+func ended(err error) error {
+	if errors.Is(err, io.EOF) || status.Code(err) == codes.Canceled {
+		return nil
+	}
+	return err
+}
+
+// answer is the reply to one message, or an error that fails the call closed.
+func (c *Call) answer(in *extprocv3.ProcessingRequest) (*extprocv3.ProcessingResponse, error) {
+	switch m := in.Request.(type) {
+	case *extprocv3.ProcessingRequest_RequestHeaders:
+		return c.onRequestHeaders(m.RequestHeaders), nil
+	case *extprocv3.ProcessingRequest_RequestBody:
+		return c.onRequestBody(m.RequestBody), nil
+	case *extprocv3.ProcessingRequest_ResponseHeaders:
+		return c.onResponseHeaders(in, m.ResponseHeaders), nil
+	case *extprocv3.ProcessingRequest_ResponseBody:
+		return c.onResponseBody(m.ResponseBody)
+	case *extprocv3.ProcessingRequest_RequestTrailers:
+		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_RequestTrailers{
+			RequestTrailers: &extprocv3.TrailersResponse{}}}, nil
+	case *extprocv3.ProcessingRequest_ResponseTrailers:
+		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseTrailers{
+			ResponseTrailers: &extprocv3.TrailersResponse{}}}, nil
+	}
+	return nil, errors.New("Envoy sent a message that this version of sluice does not know")
+}
+
+// random feeds the planner; math/rand/v2's global source is safe for concurrent use and needs no lock.
+func random() float64 { return rand.Float64() }
+
+func since(t time.Time) time.Duration {
+	if t.IsZero() {
+		return 0
+	}
+	return time.Since(t)
+}

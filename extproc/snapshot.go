@@ -1,0 +1,36 @@
+package extproc
+
+import (
+	"time"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// Snapshot is everything about the configuration that a call needs. It is immutable: a call takes one at
+// its start and keeps it to its end, whatever is reloaded meanwhile.
+type Snapshot struct {
+	Table       *route.Table
+	Keys        *keys.Keyring
+	Deployments map[string]*Deployment // by id
+
+	// Timeout bounds one attempt where neither the client nor the deployment says otherwise.
+	Timeout time.Duration
+	// Version of sluice, for x-litellm-version.
+	Version string
+}
+
+// Deployment is one deployment as a call meets it.
+type Deployment struct {
+	ID      string
+	Group   string
+	Cluster string // its cluster in Envoy
+	// Timed is the same endpoint's cluster with the deployment's own timeout built in: for answers
+	// that are not streamed, where that timeout is shorter than that of other attempts of the plan.
+	// Empty: the deployment has no timeout of its own.
+	Timed   string
+	Target  *adapters.Target
+	Out     string // why it takes no calls; empty: it is in service
+	APIBase string // for x-litellm-model-api-base
+}
