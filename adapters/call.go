@@ -19,6 +19,8 @@ type call struct {
 	allowed jsondoc.Value
 	// dropping leaves unsupported parameters out instead of refusing the call.
 	dropping bool
+	// byTool: a JSON schema was turned into a forced tool.
+	byTool bool
 }
 
 // field is one member of the request. An empty value is a field taken out again.
@@ -122,12 +124,12 @@ func (t *Target) upstream(asked string) string {
 	return before + name + after
 }
 
-// unsupported takes out the fields that are in list, or refuses the call because of them, unless they
-// are allowed by name. n: 1 asks for nothing and is always fine.
-func (c *call) unsupported(list []string) *apierror.Error {
+// unsupported takes out the fields that not picks, or refuses the call because of them, unless they are
+// allowed by name. n: 1 asks for nothing and is always fine.
+func (c *call) unsupported(not func(name string) bool) *apierror.Error {
 	for i := range c.fields {
 		f := &c.fields[i]
-		if f.value == "" || !slices.Contains(list, f.name) {
+		if f.value == "" || !not(f.name) {
 			continue
 		}
 		if f.name == "n" && f.value == "1" {

@@ -17,9 +17,12 @@ type openAIReply struct {
 	patch jsondoc.Patch
 	// begun and finished hold one bit a choice, so that a stream cut off is told from one that ended.
 	begun, finished uint64
+	byTool          bool // the content comes as the arguments of a forced tool
 }
 
-func (openAI) translator(_ *call, p *Reply) translator { return &openAIReply{p: p} }
+func (openAI) translator(c *call, p *Reply) translator {
+	return &openAIReply{p: p, byTool: c.byTool}
+}
 
 func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Error) {
 	list := "choices"
@@ -29,10 +32,10 @@ func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 	if !doc.Get(list).IsArray() {
 		return nil, t.p.bad("JSON without %q", list)
 	}
-	for c := range doc.Get("choices").Elements() {
-		if reason := c.Get("finish_reason").Text(); reason != "" {
-			t.p.finish = reason
-		}
+	choices := doc.Get("choices")
+	t.patch.Reset()
+	if t.follow(choices) {
+		t.patch.Set("choices", t.editChoices(choices))
 	}
 	t.p.report(doc.Get("usage"))
 	t.patch.Set("model", t.p.alias)
@@ -60,10 +63,12 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		data[i] = ' '
 	}
 	choices := doc.Get("choices")
-	t.follow(choices)
+	t.patch.Reset()
+	if t.follow(choices) {
+		t.patch.Set("choices", t.editChoices(choices))
+	}
 	usage := doc.Get("usage")
 	t.p.report(usage)
-	t.patch.Reset()
 	t.patch.Set("model", t.p.alias)
 	if !t.p.call.r.includeUsage && usage != "" {
 		if usage.Exists() && first(choices) == "" {
@@ -76,16 +81,35 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 	return append(dst, "\n\n"...), nil
 }
 
-// follow notes which choices have begun and which have finished.
-func (t *openAIReply) follow(choices jsondoc.Value) {
+// follow notes which choices have begun and which have finished, and tells whether they have to be
+// edited.
+func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
+	edit = t.byTool && first(choices) != ""
 	for c := range choices.Elements() {
-		index := c.Get("index").Count() & 63
+		var index int64
+		finished := false
+		for k, v := range c.Members() {
+			switch k.Inner() {
+			case "index":
+				index = v.Count() & 63
+			case "finish_reason":
+				if v.IsString() && v != `""` {
+					finished = true
+					t.p.finish = v.Text()
+				}
+			case "delta", "message":
+				edit = edit || t.foreign(v)
+			}
+		}
 		t.begun |= 1 << index
-		if reason := c.Get("finish_reason"); reason.IsString() && reason != `""` {
+		if finished {
 			t.finished |= 1 << index
-			t.p.finish = reason.Text()
 		}
 	}
+	if t.byTool && t.p.finish == "tool_calls" {
+		t.p.finish = "stop"
+	}
+	return edit
 }
 
 func (t *openAIReply) end(dst []byte, told bool) ([]byte, bool) {

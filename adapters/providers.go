@@ -1,6 +1,10 @@
 package adapters
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/sluicegw/sluice/internal/apierror"
+)
 
 // provider is one row of the table: everything that sets a provider apart.
 type provider struct {
@@ -20,33 +24,167 @@ type provider struct {
 type quirks struct {
 	// reasoning holds OpenAI's rules for o-series and gpt-5 models.
 	reasoning bool
-	// drop are parameters the provider does not have: dropped with drop_params, else refused.
-	drop []string
-	// silent are parameters the provider does not have and nobody misses.
+	// takes are the OpenAI parameters that the provider takes, nil for all of them; others are refused,
+	// or dropped with drop_params. also extends the list.
+	takes, also []string
+	// silent are parameters that are left out and that nobody misses.
 	silent []string
-	// rename maps OpenAI's name of a parameter to the provider's.
-	rename map[string]string
+	// rename maps OpenAI's parameters to the provider's.
+	rename []renaming
+	// special is for what cannot be said as data.
+	special func(*call) *apierror.Error
 	// prefix is put before model names that have no slash.
 	prefix string
-	// noStreamOptions: the provider refuses stream_options and reports usage without being asked.
+	// noStreamOptions: the provider refuses stream_options and reports a stream's usage without them.
 	noStreamOptions bool
 	// markCache: the provider reads cache_control marks; others never see them.
 	markCache bool
+	// noNames: only tool messages may have a name. noNulls: a message's member may not be null.
+	noNames, noNulls bool
+	// noReasoningBack: the reasoning_content of an earlier answer is refused.
+	noReasoningBack bool
+	// plainText: content that is all text is sent as one string.
+	plainText bool
+	// jsonByTool tells the models that get a JSON schema as a forced tool, whose arguments become the
+	// content, because they have no structured output.
+	jsonByTool func(model string) bool
 }
 
 var (
-	bearer = bearerHost{}
-	maxTok = map[string]string{"max_completion_tokens": "max_tokens"}
+	bearer   = bearerHost{}
+	plainMax = []renaming{{"max_completion_tokens", "max_tokens"}}
+
+	perplexityTakes = []string{
+		"frequency_penalty", "max_tokens", "max_completion_tokens", "presence_penalty",
+		"response_format", "temperature", "top_p", "reasoning_effort", "web_search_options",
+	}
+	mistralTakes = []string{
+		"temperature", "top_p", "max_tokens", "max_completion_tokens", "tools", "tool_choice", "seed",
+		"stop", "response_format", "parallel_tool_calls", "reasoning_effort",
+	}
+	cerebrasTakes = []string{
+		"max_tokens", "max_completion_tokens", "response_format", "seed", "stop", "temperature",
+		"top_p", "tool_choice", "tools", "reasoning_effort", "logprobs", "top_logprobs", "parallel_tool_calls",
+	}
+	nvidiaTakes = []string{
+		"temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens",
+		"max_completion_tokens", "stop", "seed", "tools", "tool_choice", "parallel_tool_calls",
+		"response_format",
+	}
 )
 
-// providers holds every provider that is built. A provider with OpenAI's API is one more row.
+// providers holds every provider that is built. One more provider with OpenAI's API is one more row.
 var providers = []provider{
 	{
 		name: "openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true},
+		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, noReasoningBack: true},
 	},
-	{name: "anthropic", base: "https://api.anthropic.com", env: []string{"ANTHROPIC_API_KEY"}, dialect: openAI{}, host: bearer},
-	{name: "hosted_vllm", env: []string{"HOSTED_VLLM_API_KEY"}, dialect: openAI{}, host: bearer, keyless: true, quirks: quirks{rename: maxTok, markCache: true}},
+	{
+		name: "anthropic", base: "https://api.anthropic.com", env: []string{"ANTHROPIC_API_KEY"},
+		dialect: anthropic{}, host: anthropicHost{},
+	},
+	{
+		name: "groq", base: "https://api.groq.com/openai/v1", env: []string{"GROQ_API_KEY"},
+		dialect: openAI{}, host: bearer,
+		quirks: quirks{noNulls: true, noReasoningBack: true, jsonByTool: groqJSONByTool},
+	},
+	{
+		name: "together_ai", base: "https://api.together.ai/v1",
+		env:     []string{"TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"},
+		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+	},
+	{
+		name: "mistral", base: "https://api.mistral.ai/v1", env: []string{"MISTRAL_API_KEY"},
+		dialect: openAI{}, host: bearer,
+		quirks: quirks{
+			takes: mistralTakes, rename: []renaming{{"max_completion_tokens", "max_tokens"}, {"seed", "random_seed"}},
+			silent: []string{"user", "stream_options"}, noStreamOptions: true, special: mistral,
+			noNames: true, noNulls: true, noReasoningBack: true, plainText: true,
+		},
+	},
+	{
+		name: "deepseek", base: "https://api.deepseek.com/beta", env: []string{"DEEPSEEK_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax, special: deepSeek, plainText: true},
+	},
+	{
+		name: "fireworks_ai", base: "https://api.fireworks.ai/inference/v1",
+		env:     []string{"FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"},
+		dialect: openAI{}, host: bearer,
+		quirks: quirks{prefix: "accounts/fireworks/models/", rename: plainMax},
+	},
+	{
+		name: "perplexity", base: "https://api.perplexity.ai", env: []string{"PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{takes: perplexityTakes, silent: []string{"user"}, rename: plainMax},
+	},
+	{
+		name: "openrouter", base: "https://openrouter.ai/api/v1", env: []string{"OPENROUTER_API_KEY", "OR_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{special: openRouter, markCache: true},
+	},
+	{
+		name: "xai", base: "https://api.x.ai/v1", env: []string{"XAI_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{},
+	},
+	{
+		name: "cerebras", base: "https://api.cerebras.ai/v1", env: []string{"CEREBRAS_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{takes: cerebrasTakes, rename: plainMax},
+	},
+	{
+		name: "nvidia_nim", base: "https://integrate.api.nvidia.com/v1", env: []string{"NVIDIA_NIM_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{takes: nvidiaTakes, silent: []string{"user"}, rename: plainMax},
+	},
+	{
+		name: "deepinfra", base: "https://api.deepinfra.com/v1/openai", env: []string{"DEEPINFRA_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+	},
+	{
+		name: "sambanova", base: "https://api.sambanova.ai/v1", env: []string{"SAMBANOVA_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+	},
+	{
+		name: "moonshot", base: "https://api.moonshot.ai/v1", env: []string{"MOONSHOT_API_KEY"},
+		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+	},
+	{
+		name: "hosted_vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+	},
+	{
+		name: "vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+	},
+	{
+		name: "lm_studio", env: []string{"LM_STUDIO_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{},
+	},
+	{
+		name: "llamafile", base: "http://127.0.0.1:8080/v1", env: []string{"LLAMAFILE_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{},
+	},
+	{
+		name: "litellm_proxy", env: []string{"LITELLM_PROXY_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+	},
+	{
+		name: "openai_like", env: []string{"OPENAI_LIKE_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+	},
+	{
+		name: "custom_openai", env: []string{"OPENAI_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+	},
+	{
+		// demo answers from a program on the same machine, for trying the gateway without a key.
+		name: "demo", env: []string{"DEMO_API_KEY"}, keyless: true,
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+	},
+}
+
+// notBuilt are providers of LiteLLM's that have no row yet.
+var notBuilt = []string{
+	"ai21", "azure", "azure_ai", "bedrock", "cohere", "cohere_chat", "cloudflare", "databricks",
+	"gemini", "github", "github_copilot", "huggingface", "nebius", "novita", "ollama", "ollama_chat",
+	"replicate", "sagemaker", "snowflake", "text-completion-openai", "vertex_ai", "vertex_ai_beta",
+	"voyage", "watsonx",
 }
 
 // EnvKey is the environment variable that holds a provider's API key by convention, or "".

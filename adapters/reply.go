@@ -37,6 +37,7 @@ type Reply struct {
 	retry  time.Duration // what retry-after asks for
 	gzip   bool
 	events bool // the provider streams
+	ended  bool // the translator has seen the stream's last event
 	over   bool // the last thing the client gets has been appended
 	usage  Usage
 	used   bool
@@ -123,6 +124,9 @@ func (p *Reply) event(dst []byte, ev framing.Event) []byte {
 	dst, err := p.tr.event(dst, ev)
 	if err != nil {
 		return p.Fail(dst[:before], err)
+	}
+	if p.ended {
+		return p.close(dst, true)
 	}
 	return dst
 }

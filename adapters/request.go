@@ -39,6 +39,7 @@ type Request struct {
 	model        string
 	stream       bool
 	includeUsage bool
+	facts        facts
 }
 
 // Parse validates the body of a request to op in OpenAI's shape. The body must not change as long as

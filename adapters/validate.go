@@ -37,7 +37,7 @@ func (r *Request) validate() *apierror.Error {
 	}
 	switch r.op {
 	case Chat:
-		return validateMessages(r.doc.Get("messages"))
+		return r.validateMessages()
 	case Completion:
 		return validateInput("prompt", r.doc.Get("prompt"))
 	default:
@@ -64,9 +64,12 @@ func (r *Request) validateScalars() *apierror.Error {
 		}
 		if n, ok := v.Int(); !ok {
 			return refused(name, "'%s' must be an integer, not %s.", name, kindOf(v))
-		} else if n < 1 {
-			return refused(name, "'%s' must be at least 1, not %d.", name, n)
+		} else if n < 0 || n == 0 && name == "n" {
+			return refused(name, "'%s' is too small: %d.", name, n)
 		}
+	}
+	if err := r.validateExtraBody(); err != nil {
+		return err
 	}
 	for _, name := range [...]string{"tools", "functions"} {
 		if v := r.doc.Get(name); v.Exists() && !v.IsArray() {
@@ -76,7 +79,8 @@ func (r *Request) validateScalars() *apierror.Error {
 	return nil
 }
 
-func validateMessages(list jsondoc.Value) *apierror.Error {
+func (r *Request) validateMessages() *apierror.Error {
+	list := r.doc.Get("messages")
 	switch {
 	case !list.Exists():
 		return refused("messages", "Missing required parameter: 'messages'.")
@@ -85,17 +89,12 @@ func validateMessages(list jsondoc.Value) *apierror.Error {
 	}
 	i := 0
 	for m := range list.Elements() {
-		at := "messages[" + strconv.Itoa(i) + "]"
 		if !m.IsObject() {
+			at := "messages[" + strconv.Itoa(i) + "]"
 			return refused(at, "'%s' must be an object, not %s.", at, kindOf(m))
 		}
-		switch role := m.Get("role"); {
-		case !role.Exists():
-			return refused(at+".role", "Missing required parameter: '%s.role'.", at)
-		case !role.IsString():
-			return refused(at+".role", "'%s.role' must be a string, not %s.", at, kindOf(role))
-		case role.Text() == "":
-			return refused(at+".role", "'%s.role' must not be empty.", at)
+		if err := r.facts.message(m, i); err != nil {
+			return err
 		}
 		i++
 	}
@@ -148,4 +147,24 @@ func kindOf(v jsondoc.Value) string {
 		return fmt.Sprintf("the number %d", n)
 	}
 	return "a number"
+}
+
+// validateExtraBody keeps what is checked and billed out of extra_body, whose members win over the
+// request's own: a model, a prompt or a limit hidden there would pass every check unseen.
+func (r *Request) validateExtraBody() *apierror.Error {
+	v := r.doc.Get("extra_body")
+	if !v.Exists() {
+		return nil
+	}
+	if !v.IsObject() {
+		return refused("extra_body", "'extra_body' must be an object, not %s.", kindOf(v))
+	}
+	for k := range v.Members() {
+		switch name := k.Text(); name {
+		case "model", "messages", "prompt", "input", "stream", "stream_options", "n", "best_of", "tools",
+			"max_tokens", "max_completion_tokens", "user", "api_base", "base_url", "api_key":
+			return refused("extra_body."+name, "'%s' may not be set in extra_body: write it as a field of the request.", name)
+		}
+	}
+	return nil
 }

@@ -1,0 +1,180 @@
+package adapters
+
+import (
+	"encoding/base64"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// parts writes the parts of a user's or a tool's message as content blocks.
+//
+// https://docs.anthropic.com/en/docs/build-with-claude/vision
+func (w *conversation) parts(i int, list jsondoc.Value) *apierror.Error {
+	j := 0
+	for part := range list.Elements() {
+		at := w.at(i) + ".content[" + strconv.Itoa(j) + "]"
+		j++
+		var err *apierror.Error
+		mark := part.Get("cache_control")
+		switch kind := part.Get("type").Text(); {
+		case part.IsString():
+			w.text(part, "")
+		case kind == "text" || kind == "input_text":
+			if !part.Get("text").IsString() {
+				return refused(at+".text", "'%s.text' must be a string.", at)
+			}
+			w.text(part.Get("text"), mark)
+		case kind == "image_url":
+			err = w.image(at, part, mark)
+		case kind == "file":
+			err = w.file(at, part.Get("file"), mark)
+		case kind == "document" || kind == "search_result" || kind == "image" || kind == "tool_reference" || kind == "container_upload":
+			// Anthropic's own blocks, from clients that know whom they talk to.
+			w.block()
+			w.dst = append(w.dst, part...)
+		default:
+			err = refused(at+".type", "anthropic takes no content part of type %q.", clipText(kind, 64))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// image writes an image_url part: a data URL's bytes, or the URL.
+func (w *conversation) image(at string, part, mark jsondoc.Value) *apierror.Error {
+	at += ".image_url"
+	v := part.Get("image_url")
+	format := v.Get("format")
+	if v.IsObject() {
+		at += ".url"
+		v = v.Get("url")
+	}
+	if !v.IsString() {
+		return refused(at, "'%s' must be a string.", at)
+	}
+	return w.source(at, v, format.Text(), "image", mark)
+}
+
+// file writes a file part: bytes, a URL, or the id of a file that lies with Anthropic.
+func (w *conversation) file(at string, f, mark jsondoc.Value) *apierror.Error {
+	at += ".file"
+	if !f.IsObject() {
+		return refused(at, "Missing required parameter: '%s'.", at)
+	}
+	format := f.Get("format").Text()
+	if data := f.Get("file_data"); data.IsString() {
+		return w.source(at+".file_data", data, format, "document", mark)
+	}
+	id := f.Get("file_id")
+	if !id.IsString() || id == `""` {
+		return refused(at, "'%s' needs file_data or file_id.", at)
+	}
+	if isWeb(id.Inner()) {
+		return w.source(at+".file_id", id, format, "document", mark)
+	}
+	kind := "document"
+	if strings.HasPrefix(format, "image/") {
+		kind = "image"
+	}
+	w.block()
+	w.dst = append(w.dst, `{"type":"`+kind+`","source":{"type":"file","file_id":`...)
+	w.dst = append(append(w.dst, id...), '}')
+	w.close(mark)
+	return nil
+}
+
+// source writes an image or document block whose content is a data URL or a URL on the web.
+func (w *conversation) source(at string, url jsondoc.Value, format, kind string, mark jsondoc.Value) *apierror.Error {
+	inner := url.Inner()
+	if isWeb(inner) {
+		w.block()
+		w.dst = append(w.dst, `{"type":"`+kind+`","source":{"type":"url","url":`...)
+		w.dst = append(append(w.dst, url...), '}')
+		w.close(mark)
+		return nil
+	}
+	if strings.IndexByte(inner, '\\') >= 0 {
+		inner = url.Text() // some encoders write \/ for the slashes in base64
+	}
+	media, data, ok := cutDataURL(inner)
+	if !ok {
+		return refused(at, "'%s' must be an http(s) URL or a data URL such as data:image/png;base64,….", at)
+	}
+	if format != "" {
+		media = format
+	}
+	switch {
+	case media == "image/jpg":
+		media = "image/jpeg"
+	case media == "application/pdf":
+		kind = "document"
+	case strings.HasPrefix(media, "image/"):
+		kind = "image"
+	case strings.HasPrefix(media, "text/"):
+		return w.plainText(at, data, mark)
+	}
+	w.block()
+	w.dst = append(w.dst, `{"type":"`+kind+`","source":{"type":"base64","media_type":`...)
+	w.dst = apierror.AppendString(w.dst, media)
+	w.dst = append(append(append(w.dst, `,"data":"`...), data...), `"}`...)
+	w.close(mark)
+	return nil
+}
+
+// plainText writes a text file, which Anthropic takes as text only.
+func (w *conversation) plainText(at, data string, mark jsondoc.Value) *apierror.Error {
+	text, err := base64.StdEncoding.DecodeString(data)
+	if err != nil || !utf8.Valid(text) {
+		return refused(at, "'%s' is not UTF-8 text in base64.", at)
+	}
+	w.block()
+	w.dst = append(w.dst, `{"type":"document","source":{"type":"text","media_type":"text/plain","data":`...)
+	w.dst = append(apierror.AppendString(w.dst, string(text)), '}')
+	w.close(mark)
+	return nil
+}
+
+func isWeb(url string) bool {
+	return strings.HasPrefix(url, "https:") || strings.HasPrefix(url, "http:")
+}
+
+// cutDataURL takes data:TYPE;base64,DATA apart. data holds nothing that a JSON string would escape.
+func cutDataURL(url string) (media, data string, ok bool) {
+	rest, ok := strings.CutPrefix(url, "data:")
+	if !ok {
+		return "", "", false
+	}
+	head, data, ok := strings.Cut(rest, ",")
+	if !ok || len(head) > 256 {
+		return "", "", false
+	}
+	head, ok = strings.CutSuffix(head, ";base64")
+	if !ok || data == "" || !isBase64(data) {
+		return "", "", false
+	}
+	media, _, _ = strings.Cut(head, ";")
+	return strings.ToLower(media), data, media != ""
+}
+
+// isBase64 tells whether s is made of base64's characters. Images run to megabytes, so it uses a table.
+func isBase64(s string) bool {
+	for i := range len(s) {
+		if !base64Bytes[s[i]] {
+			return false
+		}
+	}
+	return true
+}
+
+var base64Bytes = func() (t [256]bool) {
+	for _, c := range "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=-_" {
+		t[c] = true
+	}
+	return t
+}()

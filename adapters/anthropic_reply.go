@@ -1,0 +1,298 @@
+package adapters
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// clock is replaced by tests.
+var clock = time.Now
+
+// anthropicReply turns a message of Claude's, whole or streamed, into OpenAI's completion.
+//
+// https://docs.anthropic.com/en/api/messages-streaming
+type anthropicReply struct {
+	p *Reply
+	a *anthropicCall
+
+	id      string // for the client, as the inside of a JSON string
+	created int64
+	usage   anthropicUsage
+	reason  string // stop_reason as OpenAI's finish_reason; "" until it came
+
+	block     blockKind // the open content block
+	tools     int       // tool calls so far
+	arguments bool      // the open tool call has arguments
+	start     jsondoc.Value
+	schema    bool // the forced tool's arguments became content
+}
+
+type blockKind uint8
+
+const (
+	blockNone blockKind = iota
+	blockText
+	blockTool
+	blockSchema // the forced tool of a response_format
+	blockThinking
+	blockOther // a server's tool and its result: not the client's to act on
+)
+
+func (anthropic) translator(c *call, p *Reply) translator {
+	return &anthropicReply{p: p, a: newAnthropicCall(c), created: clock().Unix()}
+}
+
+// failure reads {"type":"error","error":{"type","message"}}.
+//
+// https://docs.anthropic.com/en/api/errors
+func (anthropic) failure(doc *jsondoc.Doc) *failure {
+	e := doc.Get("error")
+	if !e.IsObject() {
+		if doc.Get("content") != "" {
+			return nil
+		}
+		return openAIFailure(doc)
+	}
+	f := &failure{message: e.Get("message").Text(), typ: e.Get("type").Text()}
+	if f.message == "" {
+		f.message = clipText(string(e), 300)
+	}
+	f.status = anthropicStatus[f.typ]
+	return f
+}
+
+// anthropicStatus are the statuses that error types stand for, where none came with them: in a stream.
+var anthropicStatus = map[string]int{
+	"invalid_request_error": http.StatusBadRequest,
+	"authentication_error":  http.StatusUnauthorized,
+	"billing_error":         http.StatusBadRequest,
+	"permission_error":      http.StatusForbidden,
+	"not_found_error":       http.StatusNotFound,
+	"request_too_large":     http.StatusBadRequest,
+	"rate_limit_error":      http.StatusTooManyRequests,
+	"api_error":             http.StatusInternalServerError,
+	"timeout_error":         http.StatusGatewayTimeout,
+	"overloaded_error":      529,
+}
+
+// finishReason is OpenAI's word for a stop_reason.
+func finishReason(stop string) string {
+	switch stop {
+	case "max_tokens", "model_context_window_exceeded", "compaction":
+		return "length"
+	case "tool_use":
+		return "tool_calls"
+	case "refusal":
+		return "content_filter"
+	}
+	return "stop" // end_turn, stop_sequence, pause_turn
+}
+
+// setID makes the completion's id of the message's.
+func (t *anthropicReply) setID(id jsondoc.Value) {
+	t.id = "chatcmpl-" + strings.TrimPrefix(id.Inner(), "msg_")
+	if id.Inner() == "" {
+		var b [12]byte
+		_, _ = rand.Read(b[:]) // never fails: crypto/rand would rather stop the program
+		t.id = "chatcmpl-" + hex.EncodeToString(b[:])
+	}
+}
+
+func (t *anthropicReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Error) {
+	content := doc.Get("content")
+	if !content.IsArray() {
+		return nil, t.p.bad("JSON without \"content\"")
+	}
+	t.setID(doc.Get("id"))
+	t.usage.update(doc.Get("usage"))
+	t.reason = finishReason(doc.Get("stop_reason").Text())
+	message, err := t.message(nil, content)
+	if err != nil {
+		return nil, err
+	}
+	t.settle()
+	dst = append(dst, `{"id":"`...)
+	dst = append(append(dst, t.id...), `","object":"chat.completion","created":`...)
+	dst = strconv.AppendInt(dst, t.created, 10)
+	dst = append(append(dst, `,"model":`...), t.p.alias...)
+	dst = append(dst, `,"choices":[{"index":0,"message":`...)
+	dst = append(dst, message...)
+	dst = append(append(append(dst, `,"finish_reason":"`...), t.reason...), `"}],"usage":`...)
+	dst = t.usage.append(dst)
+	return append(dst, '}'), nil
+}
+
+// settle reports what the answer came to.
+func (t *anthropicReply) settle() {
+	if t.schema && t.tools == 0 && t.reason == "tool_calls" {
+		t.reason = "stop"
+	}
+	t.p.finish = t.reason
+	t.p.usage, t.p.used = t.usage.total(), t.usage.told
+}
+
+// message appends the assistant's message made of content blocks.
+func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *apierror.Error) {
+	var text, calls, thinking, blocks, citations []byte
+	for b := range content.Elements() {
+		switch b.Get("type").Text() {
+		case "text":
+			text = append(text, b.Get("text").Inner()...)
+			for c := range b.Get("citations").Elements() {
+				citations = append(append(citations, ','), c...)
+			}
+		case "tool_use":
+			input := b.Get("input")
+			if !input.IsObject() {
+				return nil, t.p.bad("a tool_use block whose input is no object")
+			}
+			if t.a.byTool && b.Get("name").Is(jsonTool) {
+				text = appendQuoted(text, string(input))
+				t.schema = true
+				continue
+			}
+			calls = t.toolCall(append(calls, ','), b.Get("id"), b.Get("name"), string(input))
+			t.tools++
+		case "thinking", "redacted_thinking":
+			thinking = append(thinking, b.Get("thinking").Inner()...)
+			blocks = append(append(blocks, ','), b...)
+		}
+	}
+	dst = append(dst, `{"role":"assistant","content":`...)
+	if len(text) > 0 || len(calls) == 0 {
+		dst = append(append(append(dst, '"'), text...), '"')
+	} else {
+		dst = append(dst, "null"...)
+	}
+	if len(calls) > 0 {
+		dst = append(append(append(dst, `,"tool_calls":[`...), calls[1:]...), ']')
+	}
+	if len(blocks) > 0 {
+		dst = append(append(append(dst, `,"reasoning_content":"`...), thinking...), '"')
+		dst = append(append(append(dst, `,"thinking_blocks":[`...), blocks[1:]...), ']')
+	}
+	if len(citations) > 0 {
+		dst = append(append(append(dst, `,"provider_specific_fields":{"citations":[`...), citations[1:]...), "]}"...)
+	}
+	return append(dst, '}'), nil
+}
+
+// toolCall appends a tool call of the whole answer.
+func (t *anthropicReply) toolCall(dst []byte, id, name jsondoc.Value, arguments string) []byte {
+	dst = append(dst, `{"id":`...)
+	if !id.IsString() {
+		id = `""`
+	}
+	dst = append(append(dst, id...), `,"type":"function","function":{"name":`...)
+	dst = t.a.names.appendBack(dst, name)
+	dst = append(dst, `,"arguments":"`...)
+	dst = appendQuoted(dst, arguments)
+	return append(dst, `"}}`...)
+}
+
+// appendQuoted appends the inside of the JSON string for s.
+func appendQuoted(dst []byte, s string) []byte {
+	before := len(dst)
+	dst = apierror.AppendString(dst, s)
+	copy(dst[before:], dst[before+1:])
+	return dst[:len(dst)-2]
+}
+
+// anthropicUsage is a usage object of Anthropic's. A stream tells it in parts: later counts are totals,
+// not additions.
+type anthropicUsage struct {
+	told                            bool
+	input, output, read, write      int64
+	thinking                        int64
+	thinkingTold                    bool
+	shortCache, longCache, searches int64
+}
+
+func (u *anthropicUsage) update(v jsondoc.Value) {
+	if !v.IsObject() {
+		return
+	}
+	u.told = true
+	for k, n := range v.Members() {
+		if !n.Exists() {
+			continue
+		}
+		switch k.Inner() {
+		case "input_tokens":
+			u.input = n.Count()
+		case "output_tokens":
+			u.output = n.Count()
+		case "cache_read_input_tokens":
+			u.read = n.Count()
+		case "cache_creation_input_tokens":
+			u.write = n.Count()
+		case "cache_creation":
+			u.shortCache = n.Get("ephemeral_5m_input_tokens").Count()
+			u.longCache = n.Get("ephemeral_1h_input_tokens").Count()
+		case "output_tokens_details":
+			if d := n.Get("thinking_tokens"); d.Exists() {
+				u.thinking, u.thinkingTold = d.Count(), true
+			}
+		case "server_tool_use":
+			u.searches = n.Get("web_search_requests").Count()
+		}
+	}
+}
+
+// total is the usage in OpenAI's terms, where the prompt includes what was read from and written to the
+// cache.
+func (u *anthropicUsage) total() Usage {
+	prompt := u.input + u.read + u.write
+	return Usage{
+		Prompt: prompt, Completion: u.output, Total: prompt + u.output,
+		CachedRead: u.read, CacheWrite: u.write, Reasoning: min(u.thinking, u.output),
+	}
+}
+
+func (u *anthropicUsage) append(dst []byte) []byte {
+	t := u.total()
+	field := func(name string, n int64) {
+		dst = append(append(append(dst, '"'), name...), `":`...)
+		dst = strconv.AppendInt(dst, n, 10)
+	}
+	dst = append(dst, '{')
+	field("prompt_tokens", t.Prompt)
+	dst = append(dst, ',')
+	field("completion_tokens", t.Completion)
+	dst = append(dst, ',')
+	field("total_tokens", t.Total)
+	dst = append(dst, `,"prompt_tokens_details":{`...)
+	field("cached_tokens", u.read)
+	dst = append(dst, ',')
+	field("cache_creation_tokens", u.write)
+	if u.shortCache+u.longCache > 0 {
+		dst = append(dst, `,"cache_creation_token_details":{`...)
+		field("ephemeral_5m_input_tokens", u.shortCache)
+		dst = append(dst, ',')
+		field("ephemeral_1h_input_tokens", u.longCache)
+		dst = append(dst, '}')
+	}
+	dst = append(dst, '}')
+	if u.thinkingTold {
+		dst = append(dst, `,"completion_tokens_details":{`...)
+		field("reasoning_tokens", t.Reasoning)
+		dst = append(dst, '}')
+	}
+	dst = append(dst, ',')
+	field("cache_creation_input_tokens", u.write)
+	dst = append(dst, ',')
+	field("cache_read_input_tokens", u.read)
+	if u.searches > 0 {
+		dst = append(dst, `,"server_tool_use":{`...)
+		field("web_search_requests", u.searches)
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}

@@ -1,0 +1,117 @@
+package adapters
+
+import (
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+)
+
+// foreign tells whether a message or delta holds what is not OpenAI's way: reasoning under another name,
+// or content as a list of blocks.
+func (t *openAIReply) foreign(message jsondoc.Value) bool {
+	if t.p.call.t.p.quirks.reasoning {
+		return false
+	}
+	for k, v := range message.Members() {
+		switch k.Inner() {
+		case "reasoning":
+			if v.IsString() {
+				return true
+			}
+		case "content":
+			if v.IsArray() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// editChoices is the choices with their messages or deltas in OpenAI's way.
+func (t *openAIReply) editChoices(choices jsondoc.Value) jsondoc.Value {
+	dst := append(make([]byte, 0, len(choices)+64), '[')
+	for c := range choices.Elements() {
+		if len(dst) > 1 {
+			dst = append(dst, ',')
+		}
+		dst = append(dst, '{')
+		start := len(dst)
+		for k, v := range c.Members() {
+			if len(dst) > start {
+				dst = append(dst, ',')
+			}
+			dst = append(append(dst, k...), ':')
+			switch name := k.Inner(); {
+			case (name == "message" || name == "delta") && v.IsObject():
+				dst = t.editMessage(dst, v)
+			case name == "finish_reason" && t.byTool && v.Is("tool_calls"):
+				dst = append(dst, `"stop"`...)
+			default:
+				dst = append(dst, v...)
+			}
+		}
+		dst = append(dst, '}')
+	}
+	return jsondoc.Value(append(dst, ']'))
+}
+
+func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
+	content, reasoning := m.Get("content"), m.Get("reasoning_content")
+	if !reasoning.Exists() {
+		reasoning = m.Get("reasoning")
+	}
+	if content.IsArray() {
+		var thoughts jsondoc.Value
+		content, thoughts = splitBlocks(content)
+		if thoughts != "" {
+			reasoning = thoughts
+		}
+	}
+	calls := m.Get("tool_calls")
+	if t.byTool && calls.IsArray() {
+		if a := first(calls).At("function", "arguments"); a.IsString() {
+			content = a
+		}
+		calls = ""
+	}
+	dst = append(dst, '{')
+	start := len(dst)
+	add := func(k, v jsondoc.Value) {
+		if v == "" {
+			return
+		}
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		dst = append(append(append(dst, k...), ':'), v...)
+	}
+	for k, v := range m.Members() {
+		switch k.Inner() {
+		case "content", "reasoning_content", "reasoning", "tool_calls":
+		default:
+			add(k, v)
+		}
+	}
+	add(`"content"`, content)
+	add(`"reasoning_content"`, reasoning)
+	add(`"tool_calls"`, calls)
+	return append(dst, '}')
+}
+
+// splitBlocks makes one text of a list of blocks, and one of the thinking in it.
+func splitBlocks(list jsondoc.Value) (content, thoughts jsondoc.Value) {
+	text, thinking := []byte{'"'}, []byte{'"'}
+	for b := range list.Elements() {
+		switch {
+		case b.Get("type").Is("thinking"):
+			thinking = append(thinking, b.Get("thinking").Inner()...)
+			for part := range b.Get("thinking").Elements() {
+				thinking = append(thinking, part.Get("text").Inner()...)
+			}
+		default:
+			text = append(text, b.Get("text").Inner()...)
+		}
+	}
+	if len(thinking) > 1 {
+		thoughts = jsondoc.Value(append(thinking, '"'))
+	}
+	return jsondoc.Value(append(text, '"')), thoughts
+}
