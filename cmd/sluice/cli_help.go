@@ -22,7 +22,7 @@ Examples:
 
   sluice check --config config.yaml
       Shows the model groups, what each call would try and in which order, and every
-      warning and fault with its line. Exits with 1 if the gateway would not start.
+      warning and fault with its line. Exits with 1 if there are faults.
 
 Configuration:
   -c, --config FILE            config.yaml (CONFIG_FILE_PATH). It is read again whenever

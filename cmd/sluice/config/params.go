@@ -70,8 +70,12 @@ var essential = map[string]bool{
 }
 
 func (d *Deployment) unusable(v *value, field string) {
-	if d.Unusable == "" {
-		d.Unusable = fmt.Sprintf("%s needs the environment variable %s, which %s", field, v.env, v.missing)
+	switch {
+	case d.Unusable != "":
+	case field == "api_key":
+		d.Unusable = v.env + " " + v.missing
+	default:
+		d.Unusable = fmt.Sprintf("%s, its %s, %s", v.env, field, v.missing)
 	}
 }
 

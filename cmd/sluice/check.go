@@ -1,0 +1,192 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/sluicegw/sluice/cmd/sluice/config"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/route"
+	"github.com/sluicegw/sluice/xds"
+)
+
+// checkSocket stands for the demo model's socket, which only a running gateway has.
+const checkSocket = "/run/sluice/demo.sock"
+
+// runCheck is `sluice check`: it loads the configuration as a start would, and explains it to a person. It
+// connects to nothing and changes nothing. The result is the exit status: 0, or 1 with faults.
+func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	c, err := config.Load(opts.config, env)
+	var a *assembly
+	if err == nil {
+		a, err = assemble(c, surroundings{maxBody: opts.maxBody, demoSocket: checkSocket})
+	}
+	w := &printer{w: stdout}
+	if err != nil {
+		faults := strings.Split(err.Error(), "\n")
+		fmt.Fprintf(stderr, "%s\n\n%s has %s; the gateway would not start with it.\n", strings.Join(faults, "\n"), opts.config, plural(len(faults), "fault"))
+		w.warnings(c, nil)
+		return 1
+	}
+	if opts.requestTimeout > 0 {
+		a.snapshot.Timeout = opts.requestTimeout
+	}
+	plans := makePlans(a)
+	w.groups(a, plans)
+	w.calls(a, plans)
+	w.routes(a)
+	w.guardrails(c)
+	w.warnings(c, append(opts.notices, a.warnings...))
+	w.printf("%s is valid: %s.\n", opts.config, a.summary())
+	if w.err != nil {
+		fmt.Fprintf(stderr, "writing the report: %s\n", w.err)
+		return 1
+	}
+	return 0
+}
+
+// plan is what a call to one group would try.
+type plan struct {
+	asked  string // the name asked for: the group, or an example of what its wildcard serves
+	likely *route.Plan
+	why    *apierror.Error // why there is none
+	shares map[string]int  // per cent of first attempts, by deployment id
+}
+
+// makePlans asks the planner itself, once for every hundredth of its dice: the shares are what it does,
+// not what this file thinks that it does.
+func makePlans(a *assembly) map[string]*plan {
+	out := map[string]*plan{}
+	for _, group := range a.config.Groups() {
+		p := &plan{asked: strings.ReplaceAll(group, "*", "example"), shares: map[string]int{}}
+		out[group] = p
+		likely := map[string]*route.Plan{}
+		for i := range 100 {
+			dice := func() float64 { return (float64(i) + 0.5) / 100 }
+			got, err := a.snapshot.Table.Plan(route.Ask{Group: p.asked, Can: a.can}, nil, dice)
+			if err != nil {
+				p.why = err
+				break
+			}
+			first := got.Attempts[0].Deployment.ID
+			p.shares[first]++
+			if likely[first] == nil {
+				likely[first] = got
+			}
+			if p.likely == nil || p.shares[first] > p.shares[p.likely.Attempts[0].Deployment.ID] {
+				p.likely = likely[first]
+			}
+		}
+	}
+	return out
+}
+
+// can is what a call asks of each deployment, without a call.
+func (a *assembly) can(d *route.Deployment) error {
+	if own := a.snapshot.Deployments[d.ID]; own != nil && own.Out != "" {
+		return errors.New(own.Out)
+	}
+	return nil
+}
+
+// summary counts the deployments by their state.
+func (a *assembly) summary() string {
+	ready, out, unbuilt := 0, 0, 0
+	for _, d := range a.deployments {
+		switch {
+		case d.notBuilt:
+			unbuilt++
+		case d.out != "":
+			out++
+		default:
+			ready++
+		}
+	}
+	s := plural(ready, "deployment") + " ready"
+	if out > 0 {
+		s += fmt.Sprintf(", %d without credentials", out)
+	}
+	if unbuilt > 0 {
+		s += fmt.Sprintf(", %d of providers that are not built yet", unbuilt)
+	}
+	return s
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// printer writes the sections of the report and keeps the first error.
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) printf(format string, args ...any) {
+	if _, err := fmt.Fprintf(p.w, format, args...); err != nil && p.err == nil {
+		p.err = err
+	}
+}
+
+// table writes rows of tab-separated cells under a title.
+func (p *printer) table(title string, rows []string) {
+	if len(rows) == 0 {
+		return
+	}
+	p.printf("%s\n", title)
+	tw := tabwriter.NewWriter(p.w, 0, 0, 3, ' ', 0)
+	for _, row := range rows {
+		if _, err := fmt.Fprintf(tw, "  %s\n", row); err != nil && p.err == nil {
+			p.err = err
+		}
+	}
+	if err := tw.Flush(); err != nil && p.err == nil {
+		p.err = err
+	}
+	p.printf("\n")
+}
+
+// routes tells which paths go where.
+func (p *printer) routes(a *assembly) {
+	var paths []string
+	for _, path := range xds.ModelPaths {
+		paths = append(paths, "/v1"+path)
+	}
+	key := "with the master key"
+	if a.config.General.MasterKey == "" {
+		key = "open to everyone: there is no master key"
+	}
+	p.table("PATHS", []string{
+		"POST " + strings.Join(paths, ", ") + "\tto the models (" + key + "); also without /v1",
+		"everything else: /v1/models, /health, /metrics …\tanswered by sluice itself",
+	})
+}
+
+// guardrails tells which would keep the gateway from starting. None is built yet.
+func (p *printer) guardrails(c *config.Config) {
+	for _, g := range c.Guardrails {
+		p.printf("warning %s:%d: guardrail %s (%s) is not built yet: the gateway refuses to start with a guardrail that it cannot load; remove it to start without\n",
+			g.File, g.Line, g.Name, g.Kind)
+	}
+}
+
+func (p *printer) warnings(c *config.Config, more []string) {
+	if c == nil {
+		return
+	}
+	for _, f := range c.Warnings {
+		p.printf("warning %s\n", f)
+	}
+	for _, m := range more {
+		p.printf("warning %s\n", m)
+	}
+	if len(c.Warnings)+len(more)+len(c.Guardrails) > 0 {
+		p.printf("\n")
+	}
+}
