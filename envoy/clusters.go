@@ -45,7 +45,6 @@ func cluster(u Upstream, tls *TLS, grpc bool) (*clusterv3.Cluster, error) {
 	}
 	if named {
 		c.ClusterDiscoveryType = &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STRICT_DNS}
-		c.RespectDnsTtl = true
 	}
 	if len(u.Addresses) > 1 {
 		c.HealthChecks = connectChecks()

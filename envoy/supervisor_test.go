@@ -45,10 +45,10 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// static is a bootstrap that needs no control plane: a listener that passes everything to upstream.
-func static(t *testing.T, dir, upstream string) []byte {
+// withListener is a bootstrap that needs no control plane: a listener that passes everything to upstream.
+func withListener(t *testing.T, p envoy.Params, upstream string) []byte {
 	t.Helper()
-	text, err := envoy.Bootstrap(params(dir))
+	text, err := envoy.Bootstrap(p)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ func start(t *testing.T, upstream string) (*envoy.Supervisor, string, *logBuffer
 	dir := envoytest.Dir(t)
 	log := &logBuffer{}
 	s, err := envoy.Start(envoy.Config{
-		Binary: envoytest.Path(t), Dir: dir, Bootstrap: static(t, dir, upstream),
+		Binary: envoytest.Path(t), Dir: dir, Bootstrap: withListener(t, params(dir), upstream),
 		Admin: filepath.Join(dir, "admin.sock"), Concurrency: 1,
 		Logger: slog.New(slog.NewTextHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	})
