@@ -218,3 +218,26 @@ func TestExamples(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkLoad(b *testing.B) {
+	for _, n := range []int{10, 10_000} {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			var y strings.Builder
+			y.WriteString("litellm_settings:\n  fallbacks:\n")
+			for i := range n {
+				fmt.Fprintf(&y, "    - group-%d: [group-%d]\n", i, (i+1)%n)
+			}
+			y.WriteString("model_list:\n")
+			for i := range n {
+				fmt.Fprintf(&y, "  - model_name: group-%d\n    litellm_params:\n      model: openai/gpt-4o\n      api_key: os.environ/K\n      rpm: %d\n", i, i)
+			}
+			files, env := map[string]string{"config.yaml": y.String()}, caseEnv("K=k")
+			b.ReportAllocs()
+			for b.Loop() {
+				if _, err := loadArchive(files, env); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}

@@ -99,50 +99,73 @@ func (r *reader) targets(v *value, path string) []string {
 	return out
 }
 
+// callable are the names that clients can ask for.
+type callable struct {
+	exact     map[string]bool // groups and aliases
+	wildcards []string
+	names     []string // all of them, for suggestions
+}
+
+func (c *Config) callable() callable {
+	out := callable{exact: map[string]bool{}, names: append(c.Groups(), sortedNames(c.Router.Aliases)...)}
+	for _, name := range out.names {
+		out.exact[name] = true
+		if strings.Contains(name, "*") {
+			out.wildcards = append(out.wildcards, name)
+		}
+	}
+	return out
+}
+
+// serves tells whether clients can ask for name: a group, an alias, or what a wildcard group matches.
+func (c *callable) serves(name string) bool {
+	if c.exact[name] {
+		return true
+	}
+	for _, w := range c.wildcards {
+		if wildcard(w, name) {
+			return true
+		}
+	}
+	return false
+}
+
 // fallbackTargets checks the fallbacks against the groups, once both are known, and adds a hidden
 // deployment for each provider/model that no group serves.
 func (r *reader) fallbackTargets(c *Config) {
-	groups := c.Groups()
-	names := append(groups, sortedNames(c.Router.Aliases)...)
-	hidden := map[string]bool{}
+	known := c.callable()
 	for _, t := range r.targetsSeen {
-		if serves(c, groups, t.name) || hidden[t.name] {
+		if known.serves(t.name) || len(r.faults) >= maxFaults {
 			continue
 		}
 		provider, model, isRaw := strings.Cut(t.name, "/")
 		if !isRaw || provider == "" || model == "" || strings.ContainsAny(t.name, " \t*") {
-			r.fault(t.v, t.path, "%s is neither a model group nor a provider/model%s", r.describe(t.v), didYouMean(t.name, names))
+			r.fault(t.v, t.path, "%s is neither a model group nor a provider/model%s", r.describe(t.v), didYouMean(t.name, known.names))
 			continue
 		}
-		hidden[t.name] = true
+		known.exact[t.name] = true
 		d := Deployment{Group: t.name, Model: t.name, Hidden: true, DropParams: c.Settings.DropParams, File: t.v.file, Line: t.v.line}
 		d.ID = deploymentID(d.Group, "hidden", &value{kind: text, text: d.Model})
 		c.Deployments = append(c.Deployments, d)
 	}
 	for _, alias := range sortedNames(c.Router.Aliases) {
-		a := c.Router.Aliases[alias]
-		if !serves(c, groups, a.Group) {
-			r.warn(r.aliasAt[alias], "router_settings.model_group_alias."+printable(alias), "there is no model group %s%s", printable(a.Group), didYouMean(a.Group, groups))
+		if group := c.Router.Aliases[alias].Group; !known.serves(group) {
+			r.warn(r.aliasAt[alias], "router_settings.model_group_alias."+printable(alias), "there is no model group %s%s", printable(group), r.hint(group, known.names))
 		}
 	}
 	for _, s := range r.sources {
-		if s.name != "*" && !serves(c, groups, s.name) {
-			r.warn(s.v, s.path, "there is no model group %s, so its fallbacks are never used%s", printable(s.name), didYouMean(s.name, names))
+		if s.name != "*" && !known.serves(s.name) {
+			r.warn(s.v, s.path, "there is no model group %s, so its fallbacks are never used%s", printable(s.name), r.hint(s.name, known.names))
 		}
 	}
 }
 
-// serves tells whether clients can ask for name: a group, an alias, or what a wildcard group matches.
-func serves(c *Config, groups []string, name string) bool {
-	if _, ok := c.Router.Aliases[name]; ok {
-		return true
+// hint is didYouMean, for as long as warnings are shown: among thousands of names it is not free.
+func (r *reader) hint(name string, names []string) string {
+	if len(r.warnings) >= maxFaults {
+		return ""
 	}
-	for _, g := range groups {
-		if g == name || strings.Contains(g, "*") && wildcard(g, name) {
-			return true
-		}
-	}
-	return false
+	return didYouMean(name, names)
 }
 
 // wildcard matches name against a pattern in which each * stands for any text, the empty one included.

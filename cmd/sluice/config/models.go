@@ -130,14 +130,16 @@ func deploymentID(group, organization string, params *value) string {
 // distinctIDs makes the second of two equal IDs "ID-2", and so on, in the order of the file.
 func distinctIDs(r *reader, ds []Deployment) {
 	taken := make(map[string]int, len(ds)) // id → index of its owner
+	next := map[string]int{}               // id → the suffix to try next
 	for i := range ds {
 		d := &ds[i]
 		owner, dup := taken[d.ID]
 		if dup {
 			base := d.ID
-			for n := 2; dup; n++ {
+			for n := max(2, next[base]); dup; n++ {
 				d.ID = base + "-" + strconv.Itoa(n)
 				_, dup = taken[d.ID]
+				next[base] = n + 1
 			}
 			at := value{file: d.File, line: d.Line}
 			r.warn(&at, "model_list", "%s has the same id as the deployment on line %d (%s); it is called %s",
