@@ -5,13 +5,19 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 for_each=${1:-20s}
 found=0
-while read -r package; do
-	while read -r target; do
+packages=$(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./...)
+for package in $packages; do
+	# A package that does not compile must stop this, not count as one without targets.
+	if ! listed=$(go test -list '^Fuzz' "$package" 2>&1); then
+		echo "$listed" >&2
+		exit 1
+	fi
+	for target in $(grep '^Fuzz' <<<"$listed" || true); do
 		found=$((found + 1))
 		echo "fuzz: $package $target ($for_each)"
 		go test -run '^$' -fuzz "^${target}\$" -fuzztime "$for_each" "$package"
-	done < <(go test -list '^Fuzz' "$package" | grep '^Fuzz' || true)
-done < <(go list -f '{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}' ./... | grep .)
+	done
+done
 if [ "$found" -eq 0 ]; then
 	echo "fuzz: no fuzz target found" >&2
 	exit 1
