@@ -56,8 +56,9 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 		return
 	}
 	o.RetryAfter = retryAfter(entry.GetResponse().GetResponseHeaders())
-	l.server.Health.Report(o)
-	l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
+	if l.server.Health.Report(o) { // the metrics don't know a repeated entry
+		l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
+	}
 }
 
 // outcome reads how an attempt ended. An answer's status goes before flags; without one the flags tell.

@@ -1,0 +1,286 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/sluicegw/sluice"
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/cmd/sluice/config"
+	"github.com/sluicegw/sluice/extproc"
+	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/route"
+	"github.com/sluicegw/sluice/xds"
+)
+
+// assembly is one configuration, ready to be used: what calls take, what Envoy is told, and what a person
+// would want to know of each deployment. It is made whole, or not at all.
+type assembly struct {
+	config      *config.Config
+	snapshot    *extproc.Snapshot
+	model       xds.Model
+	deployments []deploymentState // in the order of the configuration
+	warnings    []string
+}
+
+// deploymentState is a deployment as `sluice check`, the banner and /v1/models see it.
+type deploymentState struct {
+	config *config.Deployment
+	target *adapters.Target // nil when it could not be made
+	// out says why the deployment gets no call; empty: it is in service.
+	out string
+	// notBuilt tells that LiteLLM has the provider and sluice does not yet.
+	notBuilt bool
+}
+
+// surroundings is what an assembly depends on beside the configuration.
+type surroundings struct {
+	listener   xds.Listener
+	maxBody    int64  // bytes; 0: the configuration's, or the default
+	demoSocket string // where the built-in demo model listens
+	trustedCA  string
+	external   bool // Envoys that cannot be asked which clusters are warm
+}
+
+const (
+	defaultMaxBody = 32 << 20
+	connectionSize = 1 << 20
+	messageTimeout = 2 * time.Minute
+	idleTimeout    = 10 * time.Minute
+	longestIdle    = time.Hour
+	uploadTimeout  = 5 * time.Minute
+)
+
+func assemble(c *config.Config, s surroundings) (*assembly, error) {
+	a := &assembly{config: c}
+	table, err := route.NewTable(routeDeployments(c), routeSettings(c))
+	if err != nil {
+		return nil, err
+	}
+	a.warnings = table.Warnings()
+	a.snapshot = &extproc.Snapshot{
+		Table:       table,
+		Keys:        keys.New(c.General.MasterKey.Reveal()),
+		Deployments: map[string]*extproc.Deployment{},
+		Timeout:     c.Router.Timeout,
+		Version:     sluice.Version,
+	}
+	a.model = baseModel(c, s)
+	var errs []error
+	for i := range c.Deployments {
+		if err := a.add(&c.Deployments[i], s); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	a.groups()
+	return a, errors.Join(errs...)
+}
+
+func baseModel(c *config.Config, s surroundings) xds.Model {
+	idle := max(idleTimeout, c.Router.StreamTimeout)
+	if c.Router.Timeout > 0 && c.Router.Timeout < longestIdle {
+		idle = max(idle, c.Router.Timeout)
+	}
+	return xds.Model{
+		Listener: s.listener,
+		Limits:   xds.Limits{Body: bodyLimit(c, s.maxBody), Connection: connectionSize},
+		Timeouts: xds.Timeouts{Idle: idle, Message: messageTimeout, Upload: uploadTimeout,
+			RetryBase: 20 * time.Millisecond, RetryMax: 250 * time.Millisecond},
+		TrustedCA:      s.trustedCA,
+		WarmWithoutDNS: s.external,
+	}
+}
+
+// add takes one deployment in. The error is a fault of the configuration; what only keeps the deployment
+// out of service is in its state.
+func (a *assembly) add(d *config.Deployment, s surroundings) error {
+	target, err := adapters.New(params(a.config, d, s))
+	if err != nil && !errors.Is(err, adapters.ErrNotBuilt) {
+		return config.Fault{File: d.File, Line: d.Line, Field: "litellm_params", Message: err.Error()}
+	}
+	state := deploymentState{config: d, target: target, out: d.Unusable}
+	switch {
+	case err != nil:
+		state.out, state.notBuilt = err.Error(), true
+	case state.out == "" && target.MissingCredential() != "":
+		state.out = target.MissingCredential() + " is not set"
+	}
+	a.deployments = append(a.deployments, state)
+	if state.out != "" {
+		a.snapshot.Deployments[d.ID] = &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, Out: state.out}
+		return nil
+	}
+	a.snapshot.Deployments[d.ID] = a.publish(d, target)
+	return nil
+}
+
+// publish puts the deployment's clusters into the model.
+func (a *assembly) publish(d *config.Deployment, target *adapters.Target) *extproc.Deployment {
+	e := target.Endpoint()
+	c := xds.Cluster{Host: e.Host, Port: uint32(e.Port), Socket: e.Socket, TLS: e.Scheme == "https", HTTP2: e.HTTP2}
+	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e)}
+	out.Cluster = a.cluster(d.ID, c)
+	if d.Timeout > 0 {
+		c.MaxDuration = d.Timeout
+		out.Timed = a.cluster(d.ID, c)
+	}
+	return out
+}
+
+func (a *assembly) cluster(id string, c xds.Cluster) string {
+	c.Name = xds.ClusterName(id, c)
+	a.model.Clusters = append(a.model.Clusters, c)
+	return c.Name
+}
+
+func apiBase(e adapters.Endpoint) string {
+	if e.Socket != "" {
+		return "unix://" + e.Socket
+	}
+	standard := map[string]int{"http": 80, "https": 443}[e.Scheme]
+	if e.Port == standard {
+		return e.Scheme + "://" + e.Host
+	}
+	return fmt.Sprintf("%s://%s:%d", e.Scheme, e.Host, e.Port)
+}
+
+func params(c *config.Config, d *config.Deployment, s surroundings) adapters.Params {
+	model := d.Model
+	if d.Provider != "" {
+		model = d.Provider + "/" + strings.TrimPrefix(d.Model, d.Provider+"/")
+	}
+	p := adapters.Params{
+		Model:                model,
+		APIKey:               d.APIKey.Reveal(),
+		APIBase:              d.APIBase,
+		APIVersion:           d.APIVersion,
+		Organization:         d.Organization,
+		ExtraHeaders:         map[string]string{},
+		Defaults:             d.Defaults,
+		ExtraBody:            d.ExtraBody,
+		DropParams:           d.DropParams || c.Settings.DropParams,
+		AdditionalDropParams: d.AdditionalDropParams,
+	}
+	for name, value := range d.ExtraHeaders {
+		p.ExtraHeaders[name] = value.Reveal()
+	}
+	provider := adapters.ProviderOf(model)
+	if provider == "demo" && p.APIBase == "" {
+		p.APIBase = "unix://" + s.demoSocket
+	}
+	if !d.APIKeySet {
+		p.APIKey, _ = c.LookupEnv(adapters.EnvKey(provider))
+	}
+	return p
+}
+
+func routeDeployments(c *config.Config) []route.Deployment {
+	out := make([]route.Deployment, 0, len(c.Deployments))
+	for i := range c.Deployments {
+		d := &c.Deployments[i]
+		r := route.Deployment{
+			ID: d.ID, Group: d.Group, RPM: float64(d.RPM), TPM: float64(d.TPM),
+			Timeout: d.Timeout, StreamTimeout: d.StreamTimeout,
+			NumRetries: d.NumRetries, Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
+		}
+		if d.Weight != nil {
+			r.Weight = *d.Weight
+		}
+		if d.Order > 0 {
+			r.Order = &d.Order
+		}
+		out = append(out, r)
+	}
+	return out
+}
+
+func routeSettings(c *config.Config) route.Settings {
+	s := route.DefaultSettings()
+	s.Strategy = c.Router.Strategy
+	s.NumRetries = c.Router.NumRetries
+	s.MaxFallbacks = c.Router.MaxFallbacks
+	s.Timeout = c.Router.Timeout
+	s.StreamTimeout = c.Router.StreamTimeout
+	s.Cooldown = c.Router.Cooldown
+	if c.Router.DisableCooldowns {
+		s.Cooldown = 0
+	}
+	s.AllowedFails = c.Router.AllowedFails
+	s.Fallbacks = c.Router.Fallbacks
+	s.Aliases = map[string]route.Alias{}
+	for name, alias := range c.Router.Aliases {
+		s.Aliases[name] = route.Alias{Group: alias.Group, Hidden: alias.Hidden}
+	}
+	s.InferProvider = adapters.ProviderOf
+	return s
+}
+
+// groups publishes a route for every group that a client can ask for.
+func (a *assembly) groups() {
+	members := map[string][]xds.Member{}
+	for _, d := range a.deployments {
+		if d.out == "" {
+			own := a.snapshot.Deployments[d.config.ID]
+			members[d.config.Group] = append(members[d.config.Group], xds.Member{Cluster: own.Cluster, Weight: share(d.config)})
+		}
+	}
+	for _, name := range a.config.Groups() {
+		g := xds.Group{Name: name, Members: members[name]}
+		next, ok := a.config.Router.Fallbacks[name]
+		if !ok {
+			next = a.config.Router.Fallbacks["*"]
+		}
+		for _, f := range next {
+			g.Fallbacks = append(g.Fallbacks, xds.Fallback{Group: f, Members: members[f]})
+		}
+		a.model.Groups = append(a.model.Groups, g)
+	}
+}
+
+// share is a deployment's weight as the route shows it: whole numbers, as Envoy takes them.
+func share(d *config.Deployment) uint32 {
+	switch {
+	case d.Weight != nil:
+		return uint32(min(1e6, max(1, *d.Weight)))
+	case d.RPM > 0:
+		return uint32(min(1e6, d.RPM))
+	case d.TPM > 0:
+		return uint32(min(1e6, d.TPM))
+	}
+	return 1
+}
+
+// systemRoots is the machine's bundle of root certificates, or the one that SSL_CERT_FILE names.
+func systemRoots(getenv func(string) string) (string, error) {
+	places := []string{
+		"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/ca-bundle.pem",
+		"/etc/pki/ca-trust/extracted/pem/tls-ca-bundle.pem", "/etc/ssl/cert.pem",
+	}
+	if named := getenv("SSL_CERT_FILE"); named != "" {
+		places = []string{named}
+	}
+	for _, p := range places {
+		if _, err := os.Stat(p); err == nil {
+			return p, nil
+		}
+	}
+	return "", fmt.Errorf("no root certificates to verify providers by: none of %v is there; install your system's ca-certificates, or name a file in SSL_CERT_FILE", places)
+}
+
+// bodyLimit is the size limit of bodies: the command line's, the configuration's, or the default. It holds
+// for the life of the process.
+func bodyLimit(c *config.Config, flag int64) int64 {
+	if flag > 0 {
+		return flag
+	}
+	if set := max(c.General.MaxRequestBytes, c.General.MaxResponseBytes); set > 0 {
+		return set
+	}
+	return defaultMaxBody
+}
+
+// heldBytes is how much all calls' bodies together may take: enough for many large ones, and bounded.
+func heldBytes(body int64) int64 { return max(1<<30, 8*body) }

@@ -1,0 +1,278 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/sluicegw/sluice"
+	"github.com/sluicegw/sluice/cmd/sluice/config"
+	"github.com/sluicegw/sluice/envoy"
+	"github.com/sluicegw/sluice/extproc"
+	"github.com/sluicegw/sluice/policy/admin"
+	"github.com/sluicegw/sluice/policy/observe"
+	"github.com/sluicegw/sluice/policy/route"
+	"github.com/sluicegw/sluice/xds"
+)
+
+// instance is one running sluice.
+type instance struct {
+	options options
+	log     *slog.Logger
+	dir     string // sockets and Envoy's bootstrap; private
+	around  surroundings
+	gateway *gateway
+	servers *servers
+	state   atomic.Int32 // an admin.State
+	waiting atomic.Value // what a start waits for, a string
+}
+
+const (
+	startTimeout = 60 * time.Second
+	sweepEvery   = time.Second
+)
+
+// run starts everything in order, serves until ctx ends, drains and stops.
+func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Writer) error {
+	c, err := loadConfig(o, log)
+	if err != nil {
+		return err
+	}
+	r := &instance{options: o, log: log}
+	r.waiting.Store("the configuration")
+	if err := r.surround(c); err != nil {
+		return err
+	}
+	if r.dir, err = runtimeDir(o); err != nil {
+		return err
+	}
+	if o.runtimeDir == "" {
+		defer os.RemoveAll(r.dir)
+	}
+	r.around.demoSocket = r.socket("demo")
+	if err := r.build(ctx); err != nil {
+		return err
+	}
+	defer r.servers.stop()
+	a, err := assemble(c, r.around)
+	if err != nil {
+		return err
+	}
+	for _, warning := range a.warnings {
+		log.Warn(warning)
+	}
+	if err := r.gateway.apply(ctx, a); err != nil {
+		return fmt.Errorf("the configuration could not be published: %w", err)
+	}
+	if o.external {
+		err = r.offer(ctx, stdout)
+	} else {
+		err = r.startEnvoy(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	r.state.Store(int32(admin.Ready))
+	r.banner(stderr, a)
+	r.serve(ctx)
+	return r.drain()
+}
+
+// loadConfig reads the configuration with what the command line overrides in it.
+func loadConfig(o options, log *slog.Logger) (*config.Config, error) {
+	c, err := config.Load(o.config, os.LookupEnv)
+	if c != nil {
+		for _, w := range c.Warnings {
+			log.Warn(w.Error())
+		}
+	}
+	if err != nil {
+		return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
+	}
+	if err := refuseGuardrails(c); err != nil {
+		return nil, err
+	}
+	if o.dropParams {
+		c.Settings.DropParams = true
+	}
+	if o.requestTimeout > 0 {
+		c.Router.Timeout = o.requestTimeout
+	}
+	return c, nil
+}
+
+// refuseGuardrails fails closed: a guardrail that is configured and does not run is worse than a gateway
+// that does not start.
+func refuseGuardrails(c *config.Config) error {
+	var errs []error
+	for _, g := range c.Guardrails {
+		errs = append(errs, config.Fault{File: g.File, Line: g.Line, Field: "guardrails",
+			Message: fmt.Sprintf("guardrail %q cannot be loaded: sluice has no guardrails yet; take it out to start without it", g.Name)})
+	}
+	return errors.Join(errs...)
+}
+
+// surround decides where clients come in, and what the configuration cannot say.
+func (r *instance) surround(c *config.Config) error {
+	o := r.options
+	address, err := listenAddress(o.host)
+	if err != nil {
+		return err
+	}
+	if c.General.MasterKey.Reveal() == "" && !address.IsLoopback() {
+		r.log.Warn("there is no master key, so whoever reaches the endpoint may use every model: it listens on loopback only; set general_settings.master_key or LITELLM_MASTER_KEY to open it to others")
+		address = net.IPv4(127, 0, 0, 1)
+	}
+	if err := portIsFree(address, o.port); err != nil {
+		return err
+	}
+	roots, err := systemRoots(os.Getenv)
+	if err != nil {
+		return err
+	}
+	r.around = surroundings{
+		listener:  xds.Listener{Address: address.String(), Port: uint32(o.port), TLS: o.certFile != ""},
+		maxBody:   bodyLimit(c, o.maxBody),
+		trustedCA: roots,
+		external:  o.external,
+	}
+	return nil
+}
+
+func listenAddress(host string) (net.IP, error) {
+	if ip := net.ParseIP(host); ip != nil {
+		return ip, nil
+	}
+	ips, err := net.LookupIP(host)
+	if err != nil || len(ips) == 0 {
+		return nil, fmt.Errorf("--host %s: the name has no address on this machine: %w", host, err)
+	}
+	for _, ip := range ips {
+		if ip.To4() != nil {
+			return ip, nil
+		}
+	}
+	return ips[0], nil
+}
+
+// portIsFree finds out before Envoy would share the port with whoever has it: Envoy listens with
+// SO_REUSEPORT.
+func portIsFree(address net.IP, port int) error {
+	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: address, Port: port})
+	if err != nil {
+		return fmt.Errorf("port %d cannot be used: %w; stop what listens there, or choose another with --port", port, err)
+	}
+	return l.Close()
+}
+
+func runtimeDir(o options) (string, error) {
+	if o.runtimeDir == "" {
+		return envoy.NewDir("")
+	}
+	if err := os.MkdirAll(o.runtimeDir, 0o700); err != nil {
+		return "", fmt.Errorf("--runtime-dir: %w", err)
+	}
+	return o.runtimeDir, nil
+}
+
+// build makes the parts and has them listen.
+func (r *instance) build(ctx context.Context) error {
+	metrics := observe.New(sluice.Version)
+	g := &gateway{log: r.log, metrics: metrics, xds: xds.NewServer(ctx, r.log)}
+	g.health = route.NewHealth(nil, r.healthEvent(metrics))
+	body := r.around.maxBody
+	g.proc = extproc.NewServer(extproc.Options{
+		Log: r.log, Health: g.health, Metrics: metrics, MaxBody: body, MaxHeld: heldBytes(body), Warm: g.warm})
+	if r.options.certFile != "" {
+		cert, err := readCertificate(r.options.certFile, r.options.keyFile)
+		if err != nil {
+			return err
+		}
+		g.cert = cert
+	}
+	r.gateway = g
+	var err error
+	r.servers, err = r.listen()
+	return err
+}
+
+// healthEvent tells of deployments that go out of service and come back.
+func (r *instance) healthEvent(m *observe.Metrics) func(route.Event) {
+	return func(e route.Event) {
+		if e.Cooling {
+			m.CooledDown(e.DeploymentID, e.Status)
+			r.log.Warn("a deployment is out of service", "deployment", e.DeploymentID, "model", e.Group,
+				"why", e.Why, "until", e.Until.Format(time.RFC3339))
+			return
+		}
+		m.DeploymentState(e.DeploymentID, observe.Healthy)
+		r.log.Info("a deployment is back in service", "deployment", e.DeploymentID, "model", e.Group)
+	}
+}
+
+// serve reacts to signals and changed files until ctx ends.
+func (r *instance) serve(ctx context.Context) {
+	hup := make(chan os.Signal, 1)
+	signal.Notify(hup, syscall.SIGHUP)
+	defer signal.Stop(hup)
+	changes := r.watch(ctx)
+	tick := time.NewTicker(sweepEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-hup:
+			r.reload(ctx, "SIGHUP")
+		case <-changes:
+			r.reload(ctx, "a file changed")
+		case <-tick.C:
+			r.gateway.sweep(ctx)
+		}
+	}
+}
+
+// drain turns load balancers away, lets calls finish up to the limit, and stops Envoy.
+func (r *instance) drain() error {
+	r.state.Store(int32(admin.Draining))
+	r.log.Info("stopping: calls under way may finish", "calls", r.gateway.proc.Active(), "limit", r.options.drainTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), r.options.drainTimeout)
+	defer cancel()
+	supervisor := r.gateway.envoy.Load()
+	if supervisor != nil {
+		if err := supervisor.Admin().StartDrain(ctx); err != nil {
+			r.log.Warn("Envoy could not be told to drain", "error", err)
+		}
+	}
+	r.awaitCalls(ctx)
+	if supervisor == nil {
+		return nil
+	}
+	if err := supervisor.Stop(ctx); err != nil {
+		r.log.Warn("Envoy was stopped before everything had finished", "error", err)
+	}
+	r.log.Info("stopped")
+	return nil
+}
+
+// awaitCalls returns when no call is under way, or at the limit. New ones are still taken: whoever sends
+// them has not yet seen that this instance is leaving.
+func (r *instance) awaitCalls(ctx context.Context) {
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for r.gateway.proc.Active() > 0 {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,85 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"path/filepath"
+	"time"
+
+	"google.golang.org/grpc"
+
+	"github.com/sluicegw/sluice"
+	"github.com/sluicegw/sluice/cmd/sluice/demo"
+	"github.com/sluicegw/sluice/envoy"
+	"github.com/sluicegw/sluice/extproc"
+	"github.com/sluicegw/sluice/policy/admin"
+)
+
+// servers are what Envoy dials: each on a Unix socket of its own, mode 0600.
+type servers struct {
+	control, process *grpc.Server
+	api              *admin.Server
+	demo             *http.Server
+}
+
+func (r *instance) socket(name string) string { return filepath.Join(r.dir, name+".sock") }
+
+// listen starts all of them.
+func (r *instance) listen() (*servers, error) {
+	g := r.gateway
+	s := &servers{
+		control: grpc.NewServer(grpc.MaxRecvMsgSize(64 << 20)),
+		process: grpc.NewServer(extproc.GRPCOptions(g.proc.MaxBody)...),
+		api:     r.api(),
+		demo:    &http.Server{Handler: &demo.Handler{Pace: 30 * time.Millisecond}, ReadHeaderTimeout: 10 * time.Second},
+	}
+	g.xds.Register(s.control)
+	g.proc.RegisterAttemptLog(s.control)
+	g.proc.Register(s.process)
+	for name, serve := range map[string]func(net.Listener) error{
+		"control": s.control.Serve, "ext_proc": s.process.Serve, "api": s.api.Serve, "demo": s.demo.Serve,
+	} {
+		l, err := envoy.Listen(r.socket(name))
+		if err != nil {
+			s.stop()
+			return nil, err
+		}
+		go func() {
+			if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
+				r.log.Error("a server ended", "server", name, "error", err)
+			}
+		}()
+	}
+	return s, nil
+}
+
+func (s *servers) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	_ = s.api.Shutdown(ctx) // the process ends either way
+	_ = s.demo.Close()
+	s.process.Stop()
+	s.control.Stop()
+}
+
+// api is the HTTP API behind Envoy.
+func (r *instance) api() *admin.Server {
+	g := r.gateway
+	return admin.New(admin.Options{
+		Snapshot: g.shown.Load,
+		State:    func() (admin.State, string) { return admin.State(r.state.Load()), r.waiting.Load().(string) },
+		Seen: func(id string) (admin.Seen, bool) {
+			if g.current.Load() == nil {
+				return admin.Seen{}, false
+			}
+			state := g.health.State(id)
+			return admin.Seen{Healthy: !state.Cooling && (state.LastOK || state.Last.IsZero()), At: state.Last}, true
+		},
+		Prober:  &prober{gateway: g, client: probeClient()},
+		Metrics: g.metrics.Handler(),
+		Version: sluice.Version,
+		Log:     r.log,
+	})
+}

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"github.com/sluicegw/sluice/cmd/sluice/demo"
+	"github.com/sluicegw/sluice/policy/admin"
+	"github.com/sluicegw/sluice/policy/observe"
+)
+
+// shown is the assembly as the HTTP API tells of it.
+func (a *assembly) shown() *admin.Snapshot {
+	out := &admin.Snapshot{Keys: a.snapshot.Keys}
+	_, out.Aliases = a.snapshot.Table.Aliases()
+	for _, d := range a.deployments {
+		s := admin.Deployment{
+			ID: d.config.ID, Group: d.config.Group, Model: d.config.Model,
+			Hidden: d.config.Hidden, Unusable: d.out,
+		}
+		if d.target != nil {
+			s.Provider = d.target.Provider()
+			s.APIBase = apiBase(d.target.Endpoint())
+		}
+		if s.Provider == "demo" {
+			s.OwnedBy = demo.OwnedBy
+		}
+		out.Deployments = append(out.Deployments, s)
+	}
+	return out
+}
+
+// metricsNames are the values that metrics may have as labels.
+func (a *assembly) metricsNames() (models []string, deployments []observe.Deployment) {
+	models = a.config.Groups()
+	aliases, _ := a.snapshot.Table.Aliases()
+	models = append(models, aliases...)
+	for _, d := range a.deployments {
+		if d.target == nil {
+			continue
+		}
+		deployments = append(deployments, observe.Deployment{
+			ID: d.config.ID, Group: d.config.Group, Provider: d.target.Provider(), Model: d.target.Model(),
+			APIBase: apiBase(d.target.Endpoint()),
+		})
+	}
+	return models, deployments
+}
