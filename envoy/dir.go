@@ -16,9 +16,10 @@ const maxSocketPath = 103
 func NewDir(parent string) (string, error) {
 	if parent == "" {
 		parent = os.Getenv("XDG_RUNTIME_DIR")
-	}
-	if parent == "" || !exists(parent) {
-		parent = os.TempDir()
+		// The variable survives a sudo into an account without such a directory.
+		if parent == "" || !exists(parent) {
+			parent = os.TempDir()
+		}
 	}
 	dir, err := os.MkdirTemp(parent, "sluice-")
 	if err != nil {

@@ -43,7 +43,7 @@ func TestDirAndSocketsArePrivate(t *testing.T) {
 	if _, err := envoy.Listen(regular); err == nil {
 		t.Error("a regular file was replaced")
 	}
-	if _, err := envoy.NewDir("/no/such/folder"); err != nil && !strings.Contains(err.Error(), "private directory") {
+	if _, err := envoy.NewDir("/no/such/folder"); err == nil || !strings.Contains(err.Error(), "private directory") {
 		t.Error(err)
 	}
 }
