@@ -51,8 +51,9 @@ func (p *Reply) failed(status int, f *failure) *apierror.Error {
 	if status < 400 || status > 599 {
 		status = http.StatusInternalServerError
 	}
+	// The failure's texts are views of an event that is overwritten by the next one.
 	e := &apierror.Error{
-		Message: p.scrub(clipText(f.message, 4096)), Param: clipText(f.param, 128),
+		Message: strings.Clone(p.scrub(clipText(f.message, 4096))), Param: strings.Clone(clipText(f.param, 128)),
 		Provider: p.call.t.p.name, RetryAfter: p.retry,
 	}
 	e.Kind, e.Status = classify(status, f)

@@ -3,6 +3,7 @@ package adapters
 import (
 	"bytes"
 	"math/bits"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/sluicegw/sluice/adapters/framing"
@@ -95,7 +96,7 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 			case "finish_reason":
 				if v.IsString() && v != `""` {
 					finished = true
-					t.p.finish = v.Text()
+					t.p.finish = strings.Clone(v.Text()) // v is gone with its event
 				}
 			case "delta", "message":
 				edit = edit || t.foreign(v)
