@@ -359,3 +359,25 @@ func (l *logBuffer) String() string {
 	defer l.mu.Unlock()
 	return l.b.String()
 }
+
+// TestStartDrainTurnsClientsAway shows that clients are served and asked to leave, by the first response.
+func TestStartDrainTurnsClientsAway(t *testing.T) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	defer upstream.Close()
+	s, address, _ := start(t, upstream.Listener.Addr().String())
+	for _, draining := range []bool{false, true} {
+		if draining {
+			if err := s.Admin().StartDrain(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}
+		res, err := http.Get("http://" + address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = res.Body.Close()
+		if res.StatusCode != http.StatusOK || res.Close != draining {
+			t.Errorf("draining %v: status %d, connection: close is %v", draining, res.StatusCode, res.Close)
+		}
+	}
+}
