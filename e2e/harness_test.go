@@ -1,0 +1,327 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/sluicegw/sluice/envoy/envoytest"
+	"github.com/sluicegw/sluice/envoy/envoytest/provider"
+)
+
+// What no log, metric or answer may ever show.
+const (
+	masterKey   = "sk-e2e-master-0123456789abcdef"
+	providerKey = "sk-e2e-provider-fedcba9876543210"
+	wrongKey    = "sk-e2e-wrong-aaaabbbbccccddddeeee"
+	clientToken = "e2e-cookie-token-1122334455667788"
+)
+
+var secrets = []string{masterKey, providerKey, wrongKey, clientToken}
+
+// patience bounds every wait that ends by itself when all is well.
+const patience = 30 * time.Second
+
+// world is what all tests share.
+var world struct {
+	dir    string
+	once   sync.Once
+	binary string
+	build  sync.Once
+	err    error
+
+	gateway *gateway
+	pool    *pool
+	all     []*gateway // everything that was started, for the look at the logs in the end
+	seen    transcript // every answer that a client got
+	mu      sync.Mutex
+}
+
+func TestMain(m *testing.M) {
+	os.Exit(run(m))
+}
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "e2e")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	world.dir = dir
+	code := m.Run()
+	if g := world.gateway; g != nil {
+		g.stop()
+	}
+	if found := leaks(); found != "" {
+		fmt.Fprintln(os.Stderr, "FAIL: a secret was written:\n"+found)
+		return 1
+	}
+	return code
+}
+
+// executable builds the gateway once.
+func executable(t testing.TB) string {
+	t.Helper()
+	world.build.Do(func() {
+		world.binary = filepath.Join(world.dir, "sluice")
+		cmd := exec.Command("go", "build", "-o", world.binary, "./cmd/sluice")
+		cmd.Dir = root()
+		if out, err := cmd.CombinedOutput(); err != nil {
+			world.err = fmt.Errorf("go build: %w\n%s", err, out)
+		}
+	})
+	if world.err != nil {
+		t.Fatal(world.err)
+	}
+	return world.binary
+}
+
+func root() string {
+	_, file, _, _ := runtime.Caller(0)
+	return filepath.Dir(filepath.Dir(file))
+}
+
+// gateway is a running sluice with its Envoy.
+type gateway struct {
+	url, addr string
+	pid       int
+	dir       string
+	log       *transcript
+	cmd       *exec.Cmd
+	ended     chan struct{}
+}
+
+// shared is the gateway that most tests use, with a pool of models. When the test fails, what the
+// gateway has logged since its start is shown.
+func shared(t testing.TB) *gateway {
+	t.Helper()
+	world.once.Do(func() {
+		world.pool = newPool(t)
+		world.gateway = start(t, world.pool.config())
+	})
+	g := world.gateway
+	if g == nil {
+		t.Fatal("the shared gateway did not start: see the first test that failed")
+	}
+	g.showOnFailure(t)
+	return g
+}
+
+func (g *gateway) showOnFailure(t testing.TB) {
+	from := g.log.len()
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the gateway's log meanwhile:\n%s", g.log.since(from))
+		}
+	})
+}
+
+// start runs the binary with a configuration and more flags, and waits until it is ready.
+func start(t testing.TB, config string, flags ...string) *gateway {
+	t.Helper()
+	dir, err := os.MkdirTemp(world.dir, "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "config.yaml")
+	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	port := envoytest.FreePort(t)
+	g := &gateway{addr: fmt.Sprintf("127.0.0.1:%d", port), log: &transcript{}, dir: dir, ended: make(chan struct{})}
+	g.url = "http://" + g.addr
+	args := append([]string{"--config", file, "--host", "127.0.0.1", "--port", fmt.Sprint(port),
+		"--envoy-path", envoytest.Path(t), "--debug"}, flags...)
+	g.cmd = exec.Command(executable(t), args...)
+	g.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
+	if err := g.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	g.pid = g.cmd.Process.Pid
+	go func() {
+		_ = g.cmd.Wait() // the log tells
+		close(g.ended)
+	}()
+	world.mu.Lock()
+	world.all = append(world.all, g)
+	world.mu.Unlock()
+	g.awaitReady(t)
+	return g
+}
+
+func (g *gateway) awaitReady(t testing.TB) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	for {
+		req, _ := http.NewRequestWithContext(ctx, http.MethodGet, g.url+"/health/readiness", nil)
+		res, err := http.DefaultClient.Do(req)
+		if err == nil {
+			_ = res.Body.Close()
+			if res.StatusCode == http.StatusOK {
+				return
+			}
+		}
+		select {
+		case <-g.ended:
+			t.Fatalf("the gateway ended:\n%s", g.log.since(0))
+		case <-ctx.Done():
+			g.stop()
+			t.Fatalf("the gateway was not ready in time (%v):\n%s", err, g.log.since(0))
+		case <-time.After(20 * time.Millisecond):
+		}
+	}
+}
+
+// stop asks the gateway to end, and makes it if it does not.
+func (g *gateway) stop() {
+	_ = g.cmd.Process.Signal(syscall.SIGTERM)
+	select {
+	case <-g.ended:
+	case <-time.After(patience / 2):
+		_ = g.cmd.Process.Kill()
+		<-g.ended
+	}
+}
+
+// alive fails the test if the gateway has ended or its Envoy was started anew.
+func (g *gateway) alive(t testing.TB) {
+	t.Helper()
+	select {
+	case <-g.ended:
+		t.Fatalf("the gateway ended:\n%s", g.log.since(0))
+	default:
+	}
+	for _, word := range []string{"panic", "SIGSEGV", "starting it again", "fault of sluice's own", "assert failure"} {
+		if strings.Contains(g.log.since(0), word) {
+			t.Errorf("the gateway's log has %q in it:\n%s", word, g.log.since(0))
+		}
+	}
+}
+
+// transcript is what was written, safe for many writers.
+type transcript struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (t *transcript) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.Write(p)
+}
+
+func (t *transcript) len() int {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.b.Len()
+}
+
+func (t *transcript) since(n int) string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return string(t.b.Bytes()[n:])
+}
+
+// pool is a provider with many models in front of it.
+type pool struct {
+	upstream *provider.Server
+	openai   atomic.Int32
+	claude   atomic.Int32
+}
+
+const (
+	openaiModels = 150
+	claudeModels = 20
+)
+
+func newPool(t testing.TB) *pool {
+	t.Helper()
+	upstream, err := provider.Listen("127.0.0.1:0", provider.Options{Keep: 4000})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &pool{upstream: upstream}
+}
+
+// config has groups of one deployment each, so that a test can have some for itself, and no retries but
+// those that a test asks for.
+func (p *pool) config() string {
+	var b strings.Builder
+	b.WriteString("model_list:\n")
+	for i := range openaiModels {
+		p.deployment(&b, fmt.Sprintf("m%d", i), fmt.Sprintf("m%d", i), "openai", "/v1")
+	}
+	for i := range claudeModels {
+		p.deployment(&b, fmt.Sprintf("c%d", i), fmt.Sprintf("c%d", i), "anthropic", "")
+	}
+	for _, member := range []string{"one", "two"} {
+		p.deployment(&b, "pair", "pair-"+member, "openai", "/v1")
+		p.deployment(&b, "cold", "cold-"+member, "openai", "/v1")
+		p.deployment(&b, "measured", "measured-"+member, "openai", "/v1")
+	}
+	p.deployment(&b, "spare", "spare", "openai", "/v1")
+	fmt.Fprintf(&b, "router_settings:\n  num_retries: 0\n  cooldown_time: 600\n  fallbacks:\n    - measured: [spare]\n")
+	fmt.Fprintf(&b, "general_settings:\n  master_key: %s\n", masterKey)
+	return b.String()
+}
+
+func (p *pool) deployment(b *strings.Builder, group, id, kind, path string) {
+	fmt.Fprintf(b, `  - model_name: %s
+    litellm_params: {model: %s/up-%s, api_base: "%s%s", api_key: %s}
+    model_info: {id: %s}
+`, group, kind, id, p.upstream.URL, path, providerKey, id)
+}
+
+// model is a group that no other test uses, answered with replies.
+func model(t testing.TB, replies ...provider.Reply) string {
+	t.Helper()
+	shared(t)
+	n := world.pool.openai.Add(1) - 1
+	if n >= openaiModels {
+		t.Fatal("the pool is empty: raise openaiModels")
+	}
+	return script(fmt.Sprintf("m%d", n), replies)
+}
+
+// claude is a model behind Anthropic's format.
+func claude(t testing.TB, replies ...provider.Reply) string {
+	t.Helper()
+	shared(t)
+	n := world.pool.claude.Add(1) - 1
+	if n >= claudeModels {
+		t.Fatal("the pool is empty: raise claudeModels")
+	}
+	return script(fmt.Sprintf("c%d", n), replies)
+}
+
+func script(name string, replies []provider.Reply) string {
+	if len(replies) > 0 {
+		world.pool.upstream.On(provider.Match{Model: "up-" + name}, replies...)
+	}
+	return name
+}
+
+// received are the requests that reached the provider for a deployment.
+func received(id string) []provider.Request {
+	var out []provider.Request
+	for _, r := range world.pool.upstream.Requests() {
+		if r.Model == "up-"+id {
+			out = append(out, r)
+		}
+	}
+	return out
+}
