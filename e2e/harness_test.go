@@ -290,7 +290,7 @@ func (p *pool) deployment(b *strings.Builder, group, id, kind, path string) {
 func model(t testing.TB, replies ...provider.Reply) string {
 	t.Helper()
 	shared(t)
-	n := world.pool.openai.Add(1) - 1
+	n := world.pool.openai.Add(1) // m0 is for requests that must not get through
 	if n >= openaiModels {
 		t.Fatal("the pool is empty: raise openaiModels")
 	}

@@ -42,6 +42,7 @@ func (c *Call) onResponseHeaders(in *extprocv3.ProcessingRequest, h *extprocv3.H
 		set.set(":status", "200")
 		set.set("content-type", c.reply.ContentType())
 		set.set("cache-control", "no-cache")
+		set.remove("content-length") // the translation has another
 		return responseHeadersStream(&set)
 	}
 	c.framing = adapters.Whole

@@ -50,7 +50,7 @@ var Table = []Row{
 	{Flag: "UC", Bit: 6, Status: 500, Kind: apierror.Unavailable, Message: "the provider hung up before it answered"},
 	{Flag: "UR", Bit: 4, Status: 500, Kind: apierror.Unavailable, Message: "the provider broke the call off before it answered"},
 	{Flag: "DF", Bit: 26, Status: 500, Kind: apierror.Unavailable, Message: "the provider's name could not be resolved"},
-	{Flag: "UPE", Bit: 23, Status: 500, Kind: apierror.BadReply, Message: "the provider's answer is not valid HTTP"},
+	{Flag: "UPE", Bit: 23, Status: 500, Kind: apierror.BadReply, Message: "the provider's answer broke off, or is not valid HTTP"},
 	{Flag: "OM", Bit: 25, Status: 503, Kind: apierror.Overloaded, Message: "sluice is out of memory for new calls; try again"},
 	{Flag: "UO", Bit: 7, Status: 503, Kind: apierror.Overloaded, Message: "too many calls are under way; try again"},
 	{Flag: "IH", Bit: 17, Status: 400, Kind: apierror.BadRequest, Message: "the request has a header that Envoy refuses"},
