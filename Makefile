@@ -50,8 +50,9 @@ lint: ## Run go vet and staticcheck (pinned in tools/go.mod)
 fuzz: ## Run every fuzz target for 20 s (FUZZTIME=)
 	tools/fuzz.sh $(FUZZTIME)
 
-bench: tools ## Run every benchmark
+bench: tools build ## Run every benchmark, and sluice beside a plain Envoy (BENCHFLAGS=-quick)
 	go test -run '^$$' -bench . -benchmem ./...
+	go run ./bench $(BENCHFLAGS)
 
 soak: tools ## Run the soak tests (named TestSoak...) for 10 minutes (SOAKTIME=)
 	SLUICE_SOAK=$(SOAKTIME) go test -run '^TestSoak' -timeout 0 -v ./...

@@ -1,0 +1,255 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/sluicegw/sluice/internal/childproc"
+)
+
+// masterKey is the key of the benchmark's own gateway, which listens on loopback while it runs.
+const masterKey = "sk-bench-0123456789abcdef"
+
+// system is one way from the client to the provider.
+type system struct {
+	name    string
+	address string
+	model   string
+	key     string
+	envoy   int // process ids; 0: there is none
+	sluice  int
+}
+
+// The systems, by the names that -systems takes.
+const (
+	plainProxy    = "plain"
+	toOpenAI      = "openai"
+	toAnthropic   = "anthropic"
+	startWithin   = 60 * time.Second
+	stopWithin    = 10 * time.Second
+	plainTemplate = `{
+  "static_resources": {
+    "listeners": [{
+      "address": {"socket_address": {"address": "127.0.0.1", "port_value": %d}},
+      "filter_chains": [{"filters": [{
+        "name": "hcm",
+        "typed_config": {
+          "@type": "type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
+          "stat_prefix": "plain",
+          "route_config": {"virtual_hosts": [{"name": "all", "domains": ["*"], "routes": [
+            {"match": {"prefix": "/"}, "route": {"cluster": "provider", "timeout": "0s"}}]}]},
+          "http_filters": [{"name": "router", "typed_config": {
+            "@type": "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"}}]
+        }}]}]
+    }],
+    "clusters": [{
+      "name": "provider",
+      "type": "STATIC",
+      "circuit_breakers": {"thresholds": [{"max_connections": 100000, "max_requests": 100000, "max_pending_requests": 100000}]},
+      "load_assignment": {"cluster_name": "provider", "endpoints": [{"lb_endpoints": [
+        {"endpoint": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": %d}}}}]}]}
+    }]
+  }
+}`
+)
+
+// rig is what runs during a benchmark.
+type rig struct {
+	dir      string
+	upstream *upstream
+	children []*childproc.Child
+	systems  []system
+	workers  string // of each Envoy
+	pprof    string // the socket for profiles; empty: none were asked for
+}
+
+func (r *rig) system(name string) *system {
+	for i := range r.systems {
+		if r.systems[i].name == name {
+			return &r.systems[i]
+		}
+	}
+	return nil
+}
+
+// start starts the provider, sluice and, with as many workers as sluice's Envoy has, the plain proxy.
+func start(o options) (*rig, error) {
+	dir, err := os.MkdirTemp("", "sluice-bench-")
+	if err != nil {
+		return nil, err
+	}
+	r := &rig{dir: dir}
+	if r.upstream, err = startUpstream(); err != nil {
+		r.stop()
+		return nil, err
+	}
+	if err := r.startSluice(o); err != nil {
+		r.stop()
+		return nil, fmt.Errorf("sluice: %w%s", err, r.lastWords("sluice"))
+	}
+	if err := r.startPlain(o); err != nil {
+		r.stop()
+		return nil, fmt.Errorf("the plain proxy: %w%s", err, r.lastWords("plain"))
+	}
+	return r, nil
+}
+
+func (r *rig) stop() {
+	ctx, cancel := context.WithTimeout(context.Background(), stopWithin)
+	defer cancel()
+	for _, c := range r.children {
+		c.Stop(ctx)
+	}
+	if r.upstream != nil {
+		r.upstream.close()
+	}
+	_ = os.RemoveAll(r.dir)
+}
+
+func (r *rig) startSluice(o options) error {
+	config := map[string]any{
+		"model_list": []any{
+			deployment("bench-openai", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
+			deployment("bench-anthropic", "anthropic/claude-haiku-4-5", "http://"+r.upstream.address()),
+		},
+		"general_settings": map[string]any{"master_key": masterKey},
+	}
+	text, err := json.Marshal(config) // JSON is YAML
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(r.dir, "config.yaml")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		return err
+	}
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	cmd := exec.Command(o.sluice, "--config", file, "--host", "127.0.0.1", "--port", strconv.Itoa(port),
+		"--envoy-path", o.envoy, "--drain-timeout", "1s", "--concurrency", strconv.Itoa(o.workers))
+	if o.profile != "" {
+		r.pprof = filepath.Join(r.dir, "pprof.sock")
+		cmd.Env = append(os.Environ(), "SLUICE_PPROF="+r.pprof)
+	}
+	child, err := r.launch("sluice", cmd)
+	if err != nil {
+		return err
+	}
+	s := system{name: toOpenAI, address: loopback(port), model: "bench-openai", key: masterKey, sluice: child.PID}
+	if err := r.ready(s, child); err != nil {
+		return err
+	}
+	started, err := children(child.PID)
+	if err != nil {
+		return err
+	}
+	for _, pid := range started {
+		if workers := argument(pid, "--concurrency"); workers != "" {
+			s.envoy, r.workers = pid, workers
+		}
+	}
+	if s.envoy == 0 {
+		return fmt.Errorf("no Envoy among its child processes %v", started)
+	}
+	r.systems = append(r.systems, s)
+	s.name, s.model = toAnthropic, "bench-anthropic"
+	r.systems = append(r.systems, s)
+	return nil
+}
+
+func deployment(alias, model, base string) map[string]any {
+	return map[string]any{"model_name": alias, "litellm_params": map[string]any{
+		"model": model, "api_key": "sk-provider-0123456789", "api_base": base, "max_tokens": 256}}
+}
+
+func (r *rig) startPlain(o options) error {
+	port, err := freePort()
+	if err != nil {
+		return err
+	}
+	file := filepath.Join(r.dir, "plain.json")
+	to := r.upstream.listener.Addr().(*net.TCPAddr).Port
+	if err := os.WriteFile(file, fmt.Appendf(nil, plainTemplate, port, to), 0o600); err != nil {
+		return err
+	}
+	child, err := r.launch("plain", exec.Command(o.envoy, "--config-path", file, "--disable-hot-restart",
+		"--concurrency", r.workers, "--log-level", "warning"))
+	if err != nil {
+		return err
+	}
+	s := system{name: plainProxy, address: loopback(port), model: "bench-openai", envoy: child.PID}
+	r.systems = append([]system{s}, r.systems...)
+	return r.ready(s, child)
+}
+
+// launch starts a process whose words go to a file.
+func (r *rig) launch(name string, cmd *exec.Cmd) (*childproc.Child, error) {
+	log, err := os.Create(filepath.Join(r.dir, name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer log.Close()
+	cmd.Stdout, cmd.Stderr = log, log
+	child, err := childproc.Start(cmd)
+	if err != nil {
+		return nil, err
+	}
+	r.children = append(r.children, child)
+	return child, nil
+}
+
+// ready waits for the first good answer.
+func (r *rig) ready(s system, child *childproc.Child) error {
+	request := s.request(scenarios[0])
+	for deadline := time.Now().Add(startWithin); ; {
+		err := once(s.address, request)
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-child.Done():
+			return fmt.Errorf("it ended at once: %v", child.Err())
+		case <-time.After(20 * time.Millisecond):
+		}
+		if time.Now().After(deadline) {
+			return fmt.Errorf("no good answer within %v: %w", startWithin, err)
+		}
+	}
+}
+
+func once(address string, request []byte) error {
+	c, err := dial(address)
+	if err != nil {
+		return err
+	}
+	defer c.close()
+	return c.do(request)
+}
+
+// lastWords is the end of what a process that did not start has said.
+func (r *rig) lastWords(name string) string {
+	text, _ := os.ReadFile(filepath.Join(r.dir, name+".log"))
+	if len(text) == 0 {
+		return ""
+	}
+	return "\nits log:\n" + string(text[max(0, len(text)-4096):])
+}
+
+func loopback(port int) string { return net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) }
+
+func freePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
+}
