@@ -158,6 +158,7 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 				t.schema = true
 				continue
 			}
+			t.p.output += int64(len(input))
 			calls = t.toolCall(append(calls, ','), b.Get("id"), b.Get("name"), string(input))
 			t.tools++
 		case "thinking", "redacted_thinking":
@@ -165,6 +166,7 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 			blocks = append(append(blocks, ','), b...)
 		}
 	}
+	t.p.output += int64(len(text) + len(thinking))
 	dst = append(dst, `{"role":"assistant","content":`...)
 	if len(text) > 0 || len(calls) == 0 {
 		dst = append(append(append(dst, '"'), text...), '"')

@@ -61,7 +61,10 @@ func (t *anthropicReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.
 }
 
 // report keeps the usage known while the stream runs, so that one that is cut off is paid for.
-func (t *anthropicReply) report() { t.p.usage, t.p.used = t.usage.total(), t.usage.told }
+func (t *anthropicReply) report() {
+	t.p.usage, t.p.used = t.usage.total(), t.usage.told
+	t.p.usage.Partial = t.reason == ""
+}
 
 func (t *anthropicReply) delta(dst []byte, d jsondoc.Value) []byte {
 	switch d.Get("type").Inner() {
@@ -70,6 +73,7 @@ func (t *anthropicReply) delta(dst []byte, d jsondoc.Value) []byte {
 		if len(text) <= len(`""`) || !text.IsString() {
 			return dst
 		}
+		t.p.output += int64(len(text) - len(`""`))
 		dst = t.open(dst)
 		dst = append(append(dst, `{"content":`...), text...)
 		return t.close(append(dst, '}'))
@@ -84,6 +88,7 @@ func (t *anthropicReply) delta(dst []byte, d jsondoc.Value) []byte {
 		if len(text) <= len(`""`) || !text.IsString() {
 			return dst
 		}
+		t.p.output += int64(len(text) - len(`""`))
 		dst = t.open(dst)
 		dst = append(append(dst, `{"reasoning_content":`...), text...)
 		dst = append(append(dst, `,"thinking_blocks":[{"type":"thinking","thinking":`...), text...)
@@ -110,6 +115,7 @@ func (t *anthropicReply) delta(dst []byte, d jsondoc.Value) []byte {
 
 // argumentsDelta writes a piece of a tool's arguments: JSON text that was cut anywhere.
 func (t *anthropicReply) argumentsDelta(dst []byte, part jsondoc.Value) []byte {
+	t.p.output += int64(len(part) - len(`""`))
 	switch t.block {
 	case blockSchema:
 		t.arguments = true

@@ -57,6 +57,9 @@ func (t *Target) setBase(base string) error {
 		Public: public, HTTP2: public && u.Scheme == "https",
 	}
 	t.path = strings.TrimRight(u.EscapedPath(), "/")
+	if t.p.quirks.versioned && !strings.HasSuffix(t.path, "/v1") {
+		t.path += "/v1"
+	}
 	if u.RawQuery != "" {
 		t.query = "?" + u.RawQuery
 	}

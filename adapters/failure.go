@@ -74,6 +74,8 @@ func classify(status int, f *failure) (apierror.Kind, int) {
 		return apierror.Overloaded, http.StatusInternalServerError
 	case status == http.StatusTooManyRequests, strings.Contains(label, "rate_limit"):
 		return apierror.RateLimit, http.StatusTooManyRequests
+	case strings.Contains(label, "request_too_large"):
+		return apierror.TooLarge, http.StatusBadRequest
 	case strings.Contains(label, "model_not_found"):
 		return apierror.NotFound, http.StatusNotFound
 	}

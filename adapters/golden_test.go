@@ -197,6 +197,12 @@ func (g *golden) answer(t *Target, r *Request, cut func(rest int) int) answer {
 	if u, ok := p.Usage(); ok {
 		a.usage = fmt.Sprintf("prompt %d completion %d total %d cached %d written %d reasoning %d\n",
 			u.Prompt, u.Completion, u.Total, u.CachedRead, u.CacheWrite, u.Reasoning)
+		if u.Partial {
+			a.usage += "partial\n"
+		}
+	}
+	if n := p.Produced(); n > 0 {
+		a.usage += fmt.Sprintf("produced %d bytes\n", n)
 	}
 	if f := p.FinishReason(); f != "" {
 		a.usage += "finish " + f + "\n"

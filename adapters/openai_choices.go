@@ -4,25 +4,26 @@ import (
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 )
 
-// foreign tells whether a message or delta holds what is not OpenAI's way: reasoning under another name,
-// or content as a list of blocks.
-func (t *openAIReply) foreign(message jsondoc.Value) bool {
-	if t.p.call.t.p.quirks.reasoning {
-		return false
-	}
-	for k, v := range message.Members() {
+// message counts what a message or delta says, and tells whether it holds what is not OpenAI's way:
+// reasoning under another name, or content as a list of blocks.
+func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
+	for k, v := range m.Members() {
 		switch k.Inner() {
 		case "reasoning":
-			if v.IsString() {
-				return true
-			}
+			foreign = foreign || v.IsString()
+			t.p.output += int64(len(v.Inner()))
 		case "content":
-			if v.IsArray() {
-				return true
+			foreign = foreign || v.IsArray()
+			t.p.output += int64(len(v.Inner()))
+		case "reasoning_content", "refusal":
+			t.p.output += int64(len(v.Inner()))
+		case "tool_calls":
+			for call := range v.Elements() {
+				t.p.output += int64(len(call.At("function", "arguments").Inner()))
 			}
 		}
 	}
-	return false
+	return foreign && !t.p.call.t.p.quirks.reasoning
 }
 
 // editChoices is the choices with their messages or deltas in OpenAI's way.

@@ -99,7 +99,9 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 					t.p.finish = strings.Clone(v.Text()) // v is gone with its event
 				}
 			case "delta", "message":
-				edit = edit || t.foreign(v)
+				edit = t.message(v) || edit
+			case "text":
+				t.p.output += int64(len(v.Inner()))
 			}
 		}
 		t.begun |= 1 << index

@@ -43,6 +43,8 @@ type quirks struct {
 	noNames, noNulls bool
 	// noReasoningBack: the reasoning_content of an earlier answer is refused.
 	noReasoningBack bool
+	// versioned: the base URL ends in /v1, which an api_base may leave out.
+	versioned bool
 	// plainText: content that is all text is sent as one string.
 	plainText bool
 	// jsonByTool tells the models that get a JSON schema as a forced tool, whose arguments become the
@@ -99,7 +101,7 @@ var providers = []provider{
 		quirks: quirks{
 			takes: mistralTakes, rename: []renaming{{"max_completion_tokens", "max_tokens"}, {"seed", "random_seed"}},
 			silent: []string{"user", "stream_options"}, noStreamOptions: true, special: mistral,
-			noNames: true, noNulls: true, noReasoningBack: true, plainText: true,
+			noNames: true, noNulls: true, noReasoningBack: true, plainText: true, versioned: true,
 		},
 	},
 	{
@@ -193,6 +195,15 @@ func EnvKey(name string) string {
 		return p.env[0]
 	}
 	return ""
+}
+
+// EnvKeys are all the environment variables that may hold a provider's API key, the first being
+// [EnvKey].
+func EnvKeys(name string) []string {
+	if p := byName(name); p != nil {
+		return slices.Clone(p.env)
+	}
+	return nil
 }
 
 // Providers lists the names of all providers that are built, sorted.

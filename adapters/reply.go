@@ -24,7 +24,12 @@ const (
 
 // Usage is what an answer cost in tokens, as the provider reported it. Prompt includes CachedRead and
 // CacheWrite; Completion includes Reasoning.
-type Usage struct{ Prompt, Completion, Total, CachedRead, CacheWrite, Reasoning int64 }
+type Usage struct {
+	Prompt, Completion, Total, CachedRead, CacheWrite, Reasoning int64
+	// Partial: the answer broke off before the provider told its length. The prompt's counts hold,
+	// Completion is too low; see [Reply.Produced].
+	Partial bool
+}
 
 // Reply translates the answer to one attempt. It belongs to one call and one goroutine.
 type Reply struct {
@@ -36,9 +41,10 @@ type Reply struct {
 	status int
 	retry  time.Duration // what retry-after asks for
 	gzip   bool
-	events bool // the provider streams
-	ended  bool // the translator has seen the stream's last event
-	over   bool // the last thing the client gets has been appended
+	events bool  // the provider streams
+	ended  bool  // the translator has seen the stream's last event
+	over   bool  // the last thing the client gets has been appended
+	output int64 // bytes of text, reasoning and arguments
 	usage  Usage
 	used   bool
 	err    *apierror.Error
@@ -87,6 +93,10 @@ func (p *Reply) ContentType() string {
 
 // Usage is what the provider has reported so far; ok is false if that is nothing.
 func (p *Reply) Usage() (u Usage, ok bool) { return p.usage, p.used }
+
+// Produced is how many bytes of text, reasoning and tool arguments have come so far: what an answer
+// without a usage report can be estimated by.
+func (p *Reply) Produced() int64 { return p.output }
 
 // Err is the error that ended the answer, if one did: reported by the provider within its stream, or
 // made here of a stream that broke off or made no sense.
