@@ -1,9 +1,11 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -39,12 +41,13 @@ type gateway struct {
 	current  atomic.Pointer[assembly]
 	shown    atomic.Pointer[admin.Snapshot]
 	cold     atomic.Pointer[map[string]bool] // clusters that Envoy does not use yet
-	retired  []retiredClusters
+	retired  map[string]retiredCluster       // by name
 }
 
-type retiredClusters struct {
-	clusters []xds.Cluster
-	until    time.Time
+// retiredCluster is one that no new call is planned with.
+type retiredCluster struct {
+	cluster xds.Cluster
+	until   time.Time
 }
 
 // apply puts an assembly into effect without failing a call: Envoy gets the new clusters beside the old
@@ -57,6 +60,7 @@ func (g *gateway) apply(ctx context.Context, a *assembly) error {
 	if before != nil {
 		g.retire(before.model.Clusters)
 	}
+	g.unretire(a.model.Clusters)
 	version, err := g.xds.Publish(ctx, g.withRetired(a.model), g.cert)
 	if err != nil {
 		return err
@@ -120,24 +124,35 @@ func (g *gateway) warm(cluster string) bool {
 
 // retire keeps clusters for the calls that were planned with them.
 func (g *gateway) retire(clusters []xds.Cluster) {
-	g.retired = append(g.retired, retiredClusters{clusters, time.Now().Add(retireAfter)})
+	if g.retired == nil {
+		g.retired = map[string]retiredCluster{}
+	}
+	until := time.Now().Add(retireAfter)
+	for _, c := range clusters {
+		g.retired[c.Name] = retiredCluster{c, until}
+	}
 }
 
-// withRetired adds to a model the clusters that calls may still need.
+// unretire takes clusters back that are in use again.
+func (g *gateway) unretire(clusters []xds.Cluster) {
+	for _, c := range clusters {
+		delete(g.retired, c.Name)
+	}
+}
+
+// withRetired adds to a model the clusters that calls may still need. They are added in the order of their
+// names: the same clusters make the same resources.
 func (g *gateway) withRetired(m xds.Model) xds.Model {
 	now := time.Now()
-	g.retired = slices.DeleteFunc(g.retired, func(r retiredClusters) bool { return now.After(r.until) })
+	maps.DeleteFunc(g.retired, func(_ string, r retiredCluster) bool { return now.After(r.until) })
 	known := make(map[string]bool, len(m.Clusters))
 	for _, c := range m.Clusters {
 		known[c.Name] = true
 	}
 	m.Clusters = slices.Clone(m.Clusters)
-	for _, r := range g.retired {
-		for _, c := range r.clusters {
-			if !known[c.Name] {
-				known[c.Name] = true
-				m.Clusters = append(m.Clusters, c)
-			}
+	for _, name := range slices.Sorted(maps.Keys(g.retired)) {
+		if !known[name] {
+			m.Clusters = append(m.Clusters, g.retired[name].cluster)
 		}
 	}
 	return m
@@ -171,6 +186,9 @@ func (g *gateway) useCertificate(ctx context.Context, cert *xds.Certificate) err
 	a := g.current.Load()
 	if a == nil {
 		g.cert = cert
+		return nil
+	}
+	if g.cert != nil && bytes.Equal(g.cert.Chain, cert.Chain) && bytes.Equal(g.cert.Key, cert.Key) {
 		return nil
 	}
 	if _, err := g.xds.Publish(ctx, g.withRetired(a.model), cert); err != nil {

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -33,6 +34,11 @@ type instance struct {
 	servers *servers
 	state   atomic.Int32 // an admin.State
 	waiting atomic.Value // what a start waits for, a string
+
+	watching  sync.Mutex      // guards the next two
+	read      []string        // the files that were read last, good or bad
+	attempted string          // their sum then
+	said      map[string]bool // the warnings of the configuration that was read last
 }
 
 const (
@@ -42,12 +48,12 @@ const (
 
 // run starts everything in order, serves until ctx ends, drains and stops.
 func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Writer) error {
-	c, err := loadConfig(o, log)
+	r := &instance{options: o, log: log}
+	r.waiting.Store("the configuration")
+	c, err := r.loadConfig()
 	if err != nil {
 		return err
 	}
-	r := &instance{options: o, log: log}
-	r.waiting.Store("the configuration")
 	if err := r.surround(c); err != nil {
 		return err
 	}
@@ -66,9 +72,7 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 	if err != nil {
 		return err
 	}
-	for _, warning := range a.warnings {
-		log.Warn(warning)
-	}
+	r.warn(c, a)
 	if err := r.gateway.apply(ctx, a); err != nil {
 		return fmt.Errorf("the configuration could not be published: %w", err)
 	}
@@ -76,6 +80,10 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 		err = r.offer(ctx, stdout)
 	} else {
 		err = r.startEnvoy(ctx)
+	}
+	if err != nil && ctx.Err() != nil {
+		log.Info("stopped before it was ready")
+		return nil
 	}
 	if err != nil {
 		return err
@@ -87,12 +95,13 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 }
 
 // loadConfig reads the configuration with what the command line overrides in it.
-func loadConfig(o options, log *slog.Logger) (*config.Config, error) {
+func (r *instance) loadConfig() (*config.Config, error) {
+	o := r.options
+	began := time.Now()
 	c, err := config.Load(o.config, os.LookupEnv)
-	if c != nil {
-		for _, w := range c.Warnings {
-			log.Warn(w.Error())
-		}
+	r.wasRead(c, began)
+	if err != nil && c != nil { // what else is odd about it may explain the fault
+		r.warn(c, nil)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
@@ -107,6 +116,31 @@ func loadConfig(o options, log *slog.Logger) (*config.Config, error) {
 		c.Router.Timeout = o.requestTimeout
 	}
 	return c, nil
+}
+
+// warn says what is odd about a configuration, and what was said of the one before not again. That there
+// is no master key is surround's to say, with what follows from it.
+func (r *instance) warn(c *config.Config, a *assembly) {
+	now := map[string]bool{}
+	for _, w := range c.Warnings {
+		if w.Field != "general_settings.master_key" || c.General.MasterKey.Reveal() != "" {
+			now[w.Error()] = true
+			r.warnOnce(w.Error())
+		}
+	}
+	if a != nil {
+		for _, text := range a.warnings {
+			now[text] = true
+			r.warnOnce(text)
+		}
+		r.said = now
+	}
+}
+
+func (r *instance) warnOnce(text string) {
+	if !r.said[text] {
+		r.log.Warn(text)
+	}
 }
 
 // refuseGuardrails fails closed: a guardrail that is configured and does not run is worse than a gateway
@@ -127,12 +161,16 @@ func (r *instance) surround(c *config.Config) error {
 	if err != nil {
 		return err
 	}
-	if c.General.MasterKey.Reveal() == "" && !address.IsLoopback() {
+	if c.General.MasterKey.Reveal() == "" {
 		r.log.Warn("there is no master key, so whoever reaches the endpoint may use every model: it listens on loopback only; set general_settings.master_key or LITELLM_MASTER_KEY to open it to others")
-		address = net.IPv4(127, 0, 0, 1)
+		if !address.IsLoopback() {
+			address = net.IPv4(127, 0, 0, 1)
+		}
 	}
-	if err := portIsFree(address, o.port); err != nil {
-		return err
+	if !o.external { // an Envoy that others run may have the port already, from the sluice before this one
+		if err := portIsFree(address, o.port); err != nil {
+			return err
+		}
 	}
 	roots, err := systemRoots(os.Getenv)
 	if err != nil {
@@ -232,47 +270,54 @@ func (r *instance) serve(ctx context.Context) {
 			return
 		case <-hup:
 			r.reload(ctx, "SIGHUP")
-		case <-changes:
-			r.reload(ctx, "a file changed")
+		case sum := <-changes:
+			if sum != r.lastRead() { // a signal may have been faster
+				r.reload(ctx, "a file changed")
+			}
 		case <-tick.C:
 			r.gateway.sweep(ctx)
 		}
 	}
 }
 
-// drain turns load balancers away, lets calls finish up to the limit, and stops Envoy.
+// drain turns load balancers away, lets calls finish up to the limit, and stops Envoy. Another signal ends
+// the waiting.
 func (r *instance) drain() error {
 	r.state.Store(int32(admin.Draining))
 	r.log.Info("stopping: calls under way may finish", "calls", r.gateway.proc.Active(), "limit", r.options.drainTimeout)
 	ctx, cancel := context.WithTimeout(context.Background(), r.options.drainTimeout)
 	defer cancel()
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
 	supervisor := r.gateway.envoy.Load()
 	if supervisor != nil {
 		if err := supervisor.Admin().StartDrain(ctx); err != nil {
 			r.log.Warn("Envoy could not be told to drain", "error", err)
 		}
 	}
-	r.awaitCalls(ctx)
-	if supervisor == nil {
-		return nil
+	if left := r.awaitCalls(ctx); left > 0 {
+		r.log.Warn("calls were still under way at the end of the time to drain, and are cut", "calls", left)
 	}
-	if err := supervisor.Stop(ctx); err != nil {
-		r.log.Warn("Envoy was stopped before everything had finished", "error", err)
+	if supervisor != nil {
+		if err := supervisor.Stop(ctx); err != nil {
+			r.log.Warn("Envoy was stopped before everything had finished", "error", err)
+		}
 	}
 	r.log.Info("stopped")
 	return nil
 }
 
-// awaitCalls returns when no call is under way, or at the limit. New ones are still taken: whoever sends
-// them has not yet seen that this instance is leaving.
-func (r *instance) awaitCalls(ctx context.Context) {
+// awaitCalls returns when no call is under way, or at the limit with the number of those that are. New ones
+// are still taken: whoever sends them has not yet seen that this instance is leaving.
+func (r *instance) awaitCalls(ctx context.Context) (left int64) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for r.gateway.proc.Active() > 0 {
 		select {
 		case <-ctx.Done():
-			return
+			return r.gateway.proc.Active()
 		case <-tick.C:
 		}
 	}
+	return 0
 }

@@ -8,77 +8,155 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
 
+	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/xds"
 )
 
-// quiet is how long files must rest after a change: editors and config maps change several at once.
-const quiet = 200 * time.Millisecond
+const (
+	// quiet is how long the files must stay as they are before they are read: editors and config maps
+	// change several at once, and a file may be seen half written.
+	quiet = 200 * time.Millisecond
+	// lookEvery finds what the system does not tell of: network drives, folders that were replaced.
+	lookEvery = 10 * time.Second
+)
 
-// watch tells when a file of the configuration or the certificate may have changed. Folders are watched,
-// not files: a replaced file is another one.
-func (r *instance) watch(ctx context.Context) <-chan struct{} {
-	out := make(chan struct{}, 1)
+// watch tells when a file of the configuration or the certificate has changed. Folders are watched, not
+// files: a replaced file is another one.
+func (r *instance) watch(ctx context.Context) <-chan string {
+	out := make(chan string)
 	w, err := fsnotify.NewWatcher()
 	if err != nil {
-		r.log.Warn("files cannot be watched: changes are read at SIGHUP only", "error", err)
-		return out
+		r.log.Warn("files are looked at every 10 seconds only, because the system does not tell of changes", "error", err)
+		w = &fsnotify.Watcher{}
 	}
-	r.watchFolders(w)
+	folders := map[string]bool{}
+	r.watchFolders(w, folders)
 	go func() {
-		defer w.Close()
-		rest := time.NewTimer(time.Hour)
-		defer rest.Stop()
-		sum := r.filesSum()
-		for {
-			select {
-			case <-ctx.Done():
-				return
-			case <-w.Events:
-				rest.Reset(quiet)
-			case <-w.Errors: // an overflow: something changed
-				rest.Reset(quiet)
-			case <-rest.C:
-				r.watchFolders(w) // another file may have been included since
-				if now := r.filesSum(); now != sum {
-					sum = now
-					select {
-					case out <- struct{}{}:
-					default:
-					}
-				}
-			}
+		if w.Events != nil {
+			defer w.Close()
 		}
+		r.look(ctx, w, folders, out)
 	}()
 	return out
 }
 
-func (r *instance) files() []string {
-	files := []string{r.options.config}
-	if a := r.gateway.current.Load(); a != nil {
-		files = append(files, a.config.Files...)
+// look sends the files' sum whenever it has changed and stayed the same for a while. Events only say when
+// to look: others may write in the same folders all the time.
+func (r *instance) look(ctx context.Context, w *fsnotify.Watcher, folders map[string]bool, out chan<- string) {
+	next := time.NewTimer(0) // a change since the start was not seen
+	defer next.Stop()
+	soon := true
+	candidate := ""
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-w.Events:
+			if !soon {
+				soon = true
+				next.Reset(quiet)
+			}
+			continue
+		case <-w.Errors: // an overflow: the regular look finds what it was
+			continue
+		case <-next.C:
+		}
+		r.watchFolders(w, folders) // one may have come, or have been replaced
+		soon = false
+		wait := lookEvery
+		switch sum := r.filesSum(); sum {
+		case r.lastRead():
+			candidate = ""
+		case candidate:
+			select {
+			case out <- sum:
+			case <-ctx.Done():
+				return
+			}
+			candidate = ""
+		default:
+			candidate, soon, wait = sum, true, quiet
+		}
+		next.Reset(wait)
 	}
+}
+
+// wasRead remembers what a configuration, good or bad, was made of. A file that has changed since it was
+// read is one that has changed: its sum is not known.
+func (r *instance) wasRead(c *config.Config, began time.Time) {
+	r.watching.Lock()
+	defer r.watching.Unlock()
+	r.read = []string{r.options.config}
+	if c != nil {
+		r.read = append(r.read, c.Files...)
+	}
+	r.attempted = sumOf(r.files())
+	for _, f := range r.files() {
+		info, err := os.Stat(f)
+		if err == nil && info.ModTime().After(began.Add(-clockTick)) && info.ModTime().Before(time.Now()) {
+			r.attempted = ""
+		}
+	}
+}
+
+// clockTick is how coarse the times of files are.
+const clockTick = 10 * time.Millisecond
+
+// lastRead is the sum of the files when they were read last.
+func (r *instance) lastRead() string {
+	r.watching.Lock()
+	defer r.watching.Unlock()
+	return r.attempted
+}
+
+// filesSum is the sum of the files now.
+func (r *instance) filesSum() string {
+	r.watching.Lock()
+	files := r.files()
+	r.watching.Unlock()
+	return sumOf(files)
+}
+
+// files are all that is read; the caller holds watching.
+func (r *instance) files() []string {
+	files := slices.Clone(r.read)
 	if r.options.certFile != "" {
 		files = append(files, r.options.certFile, r.options.keyFile)
 	}
 	return files
 }
 
-func (r *instance) watchFolders(w *fsnotify.Watcher) {
-	for _, f := range r.files() {
-		if err := w.Add(filepath.Dir(f)); err != nil {
-			r.log.Warn("a folder cannot be watched: changes in it are read at SIGHUP only", "folder", filepath.Dir(f), "error", err)
+// watchFolders watches the folders of all files, and those that links lead to.
+func (r *instance) watchFolders(w *fsnotify.Watcher, known map[string]bool) {
+	if w.Events == nil {
+		return
+	}
+	r.watching.Lock()
+	files := r.files()
+	r.watching.Unlock()
+	for _, f := range files {
+		folders := []string{filepath.Dir(f)}
+		if real, err := filepath.EvalSymlinks(f); err == nil {
+			folders = append(folders, filepath.Dir(real))
+		}
+		for _, folder := range folders {
+			if err := w.Add(folder); err != nil && !known[folder] {
+				r.log.Warn("the system does not tell of changes in a folder: its files are looked at every 10 seconds", "folder", folder, "error", err)
+			}
+			known[folder] = true
 		}
 	}
 }
 
-// filesSum changes when the content of any file does.
-func (r *instance) filesSum() string {
+// sumOf changes when the content of any file does.
+func sumOf(files []string) string {
 	h := sha256.New()
-	for _, f := range r.files() {
+	for _, f := range files {
 		b, err := os.ReadFile(f)
 		fmt.Fprintf(h, "%s %d %v ", f, len(b), err != nil)
 		h.Write(b)
@@ -88,11 +166,11 @@ func (r *instance) filesSum() string {
 
 // reload reads everything anew. Whatever is wrong with it changes nothing and is said in full.
 func (r *instance) reload(ctx context.Context, why string) {
+	began := time.Now()
+	c, err := r.loadConfig()
 	if err := r.reloadCertificate(ctx); err != nil {
 		r.log.Error("the certificate was not reloaded; the one before stays in use", "error", err)
 	}
-	began := time.Now()
-	c, err := loadConfig(r.options, r.log)
 	if err == nil {
 		err = r.sameSurroundings(c.General.MasterKey.Reveal() == "")
 	}
@@ -101,9 +179,7 @@ func (r *instance) reload(ctx context.Context, why string) {
 		a, err = assemble(c, r.around)
 	}
 	if err == nil {
-		for _, warning := range a.warnings {
-			r.log.Warn(warning)
-		}
+		r.warn(c, a)
 		err = r.gateway.apply(ctx, a)
 	}
 	if err != nil {

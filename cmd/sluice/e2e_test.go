@@ -1,0 +1,140 @@
+package main
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/sluicegw/sluice/envoy/envoytest"
+	"github.com/sluicegw/sluice/envoy/envoytest/provider"
+)
+
+// TestScripts runs the scripts of testdata/script: the real binary, the real Envoy, scripted providers.
+// testdata/script/README.md lists the commands that they have beside testscript's own.
+func TestScripts(t *testing.T) {
+	if testing.Short() {
+		t.Skip("starts many processes")
+	}
+	binary, envoyPath := buildSluice(t), envoytest.Path(t)
+	testscript.Run(t, testscript.Params{
+		Dir:                 filepath.Join("testdata", "script"),
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Setup: func(env *testscript.Env) error {
+			w := &world{binary: binary, providers: map[string]*provider.Server{}, running: map[string]*process{},
+				streams: map[string]*openStream{}, loads: map[string]*load{}}
+			env.Values[worldKey{}] = w
+			env.Setenv("ENVOY_PATH", envoyPath)
+			env.Setenv("SLUICE", binary)
+			env.Defer(w.close)
+			return nil
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"provider": command(cmdProvider),
+			"answers":  command(cmdAnswers),
+			"requests": command(cmdRequests),
+			"left":     command(cmdLeft),
+			"sluice":   command(cmdSluice),
+			"log":      command(cmdLog),
+			"envoy":    command(cmdEnvoy),
+			"chat":     command(cmdChat),
+			"get":      command(cmdGet),
+			"stream":   command(cmdStream),
+			"leave":    command(cmdLeave),
+			"load":     command(cmdLoad),
+			"shares":   command(cmdShares),
+			"cert":     command(cmdCert),
+			"shown":    command(cmdShown),
+			"edit":     command(cmdEdit),
+		},
+	})
+}
+
+// world is what one script has started.
+type world struct {
+	binary    string
+	providers map[string]*provider.Server
+	running   map[string]*process
+	streams   map[string]*openStream
+	loads     map[string]*load
+	leftAt    time.Time // when the last client left in mid-call
+}
+
+type worldKey struct{}
+
+// step is one command of a script.
+type step struct {
+	*testscript.TestScript
+	w    *world
+	neg  bool
+	args []string
+}
+
+func command(run func(*step)) func(*testscript.TestScript, bool, []string) {
+	return func(ts *testscript.TestScript, neg bool, args []string) {
+		run(&step{ts, ts.Value(worldKey{}).(*world), neg, args})
+	}
+}
+
+// next takes the next argument.
+func (s *step) next(what string) string {
+	if len(s.args) == 0 {
+		s.Fatalf("%s is missing", what)
+	}
+	arg := s.args[0]
+	s.args = s.args[1:]
+	return arg
+}
+
+func (w *world) close() {
+	for _, l := range w.loads {
+		l.cancel()
+	}
+	for _, s := range w.streams {
+		s.cancel()
+	}
+	for _, p := range w.running {
+		p.kill()
+	}
+	for _, p := range w.providers {
+		p.Close()
+	}
+}
+
+var built struct {
+	sync.Once
+	path string
+	out  []byte
+	err  error
+}
+
+// buildSluice builds the binary once for all tests; TestMain removes it.
+func buildSluice(t *testing.T) string {
+	t.Helper()
+	built.Do(func() {
+		dir, err := os.MkdirTemp("", "sluice-e2e")
+		if err != nil {
+			built.err = err
+			return
+		}
+		built.path = filepath.Join(dir, "sluice")
+		built.out, built.err = exec.Command("go", "build", "-o", built.path, ".").CombinedOutput()
+	})
+	if built.err != nil {
+		t.Fatalf("building sluice: %v\n%s", built.err, built.out)
+	}
+	return built.path
+}
+
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if built.path != "" {
+		_ = os.RemoveAll(filepath.Dir(built.path))
+	}
+	os.Exit(code)
+}
