@@ -1,6 +1,6 @@
 // Command bench measures what sluice costs beside a plain Envoy proxy, on one machine and in one run.
 //
-//	go run ./bench                     # everything, some ten minutes; writes bench/RESULTS.md
+//	go run ./bench                     # everything, some ten minutes, on Linux; writes bench/RESULTS.md
 //	go run ./bench -quick              # under a minute
 //	go run ./bench -only small,100k -systems plain,openai -duration 2s
 //
