@@ -171,10 +171,36 @@ func params(c *config.Config, d *config.Deployment, s surroundings) adapters.Par
 	if provider == "demo" && p.APIBase == "" {
 		p.APIBase = "unix://" + s.demoSocket
 	}
+	if p.APIBase == "" {
+		p.APIBase = environmentBase(c, provider)
+	}
 	if !d.APIKeySet {
-		p.APIKey, _ = c.LookupEnv(adapters.EnvKey(provider))
+		for _, name := range adapters.EnvKeys(provider) {
+			if p.APIKey, _ = c.LookupEnv(name); p.APIKey != "" {
+				break
+			}
+		}
 	}
 	return p
+}
+
+// environmentBase is the address of a provider that the environment names, as LiteLLM and the providers'
+// own SDKs have it: OPENAI_BASE_URL, GROQ_API_BASE …
+func environmentBase(c *config.Config, provider string) string {
+	prefix, ok := strings.CutSuffix(adapters.EnvKey(provider), "_API_KEY")
+	if !ok {
+		return ""
+	}
+	names := []string{prefix + "_API_BASE"}
+	if provider == "openai" || provider == "anthropic" {
+		names = []string{prefix + "_BASE_URL", prefix + "_API_BASE"}
+	}
+	for _, name := range names {
+		if base, set := c.LookupEnv(name); set && base != "" {
+			return base
+		}
+	}
+	return ""
 }
 
 func routeDeployments(c *config.Config) []route.Deployment {

@@ -109,6 +109,18 @@ func cmdChat(s *step) {
 	s.expect(status, g, err)
 }
 
+// cmdWaitFor: wait-for [@NAME] STATUS MODEL [field=JSON…] [header:value…]
+//
+// Makes calls as chat does until one has the status.
+func cmdWaitFor(s *step) {
+	p, status := s.mustRun(), s.status()
+	body, header := s.request()
+	s.eventually(fmt.Sprintf("a call has the status %d", status), func() bool {
+		g, err := fetch("POST", p.url+"/v1/chat/completions", body, header)
+		return err == nil && g.status == status
+	})
+}
+
 // cmdGet: get [@NAME] STATUS PATH [header:value…]
 func cmdGet(s *step) {
 	p, status, path := s.mustRun(), s.status(), s.next("the path")

@@ -76,7 +76,8 @@ func (s *step) reply(word string) provider.Reply {
 		}
 		return provider.ChatStream("gpt-4o", usage12, pieces...).Every(s.duration(gap))
 	case "cut":
-		return provider.ChatStream("gpt-4o", usage12, "one ", "two ", "three ").CutAfter(s.number(rest), provider.Reset)
+		// A reset throws away what the other end has not read yet: give it the time.
+		return provider.ChatStream("gpt-4o", usage12, "one ", "two ", "three ").CutAfter(s.number(rest)+1, provider.Reset).Every(50 * time.Millisecond)
 	}
 	status, wait, waits := strings.Cut(kind, "+")
 	code, err := strconv.Atoi(status)

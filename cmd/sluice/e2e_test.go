@@ -43,6 +43,7 @@ func TestScripts(t *testing.T) {
 			"log":      command(cmdLog),
 			"envoy":    command(cmdEnvoy),
 			"chat":     command(cmdChat),
+			"wait-for": command(cmdWaitFor),
 			"get":      command(cmdGet),
 			"stream":   command(cmdStream),
 			"leave":    command(cmdLeave),

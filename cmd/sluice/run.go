@@ -97,9 +97,16 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 // loadConfig reads the configuration with what the command line overrides in it.
 func (r *instance) loadConfig() (*config.Config, error) {
 	o := r.options
-	began := time.Now()
-	c, err := config.Load(o.config, os.LookupEnv)
-	r.wasRead(c, began)
+	var c *config.Config
+	var err error
+	for range 3 {
+		began := time.Now()
+		c, err = config.Load(o.config, os.LookupEnv)
+		if r.wasRead(c, began) {
+			break
+		}
+		time.Sleep(2 * clockTick) // somebody is writing at this moment
+	}
 	if err != nil && c != nil { // what else is odd about it may explain the fault
 		r.warn(c, nil)
 	}

@@ -86,9 +86,9 @@ func (r *instance) look(ctx context.Context, w *fsnotify.Watcher, folders map[st
 	}
 }
 
-// wasRead remembers what a configuration, good or bad, was made of. A file that has changed since it was
-// read is one that has changed: its sum is not known.
-func (r *instance) wasRead(c *config.Config, began time.Time) {
+// wasRead remembers what a configuration, good or bad, was made of. It returns false when a file has changed
+// since it was read: what was read has no known sum, so that the next look finds a change.
+func (r *instance) wasRead(c *config.Config, began time.Time) bool {
 	r.watching.Lock()
 	defer r.watching.Unlock()
 	r.read = []string{r.options.config}
@@ -100,12 +100,14 @@ func (r *instance) wasRead(c *config.Config, began time.Time) {
 		info, err := os.Stat(f)
 		if err == nil && info.ModTime().After(began.Add(-clockTick)) && info.ModTime().Before(time.Now()) {
 			r.attempted = ""
+			return false
 		}
 	}
+	return true
 }
 
 // clockTick is how coarse the times of files are.
-const clockTick = 10 * time.Millisecond
+const clockTick = 5 * time.Millisecond
 
 // lastRead is the sum of the files when they were read last.
 func (r *instance) lastRead() string {
