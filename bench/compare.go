@@ -18,7 +18,12 @@ func (o options) warmUp() time.Duration { return min(time.Second, o.duration/2) 
 
 // lasts is how long one measurement of a scenario takes. Slow streams need the time to start one after the
 // other and some more, or few of them would ever run at once.
-func (o options) lasts(sc scenario) time.Duration { return max(o.duration, 2*sc.spread) }
+func (o options) lasts(sc scenario) time.Duration {
+	if o.quick {
+		return max(o.duration, sc.spread)
+	}
+	return max(o.duration, 2*sc.spread)
+}
 
 // compare sends one scenario's load to each system in turn, round after round.
 func (r *rig) compare(o options, sc scenario) (row, error) {

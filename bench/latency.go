@@ -29,7 +29,9 @@ func (r *rig) latencies(o options, sc scenario, part string) (delays, error) {
 				return nil, fmt.Errorf("%s: %w", name, err)
 			}
 			request := s.request(sc)
-			_, _, err = p.openLoop(request, perSecond, o.warmUp())
+			if round == 0 {
+				_, _, err = p.openLoop(request, perSecond, o.warmUp())
+			}
 			var t, first times
 			if err == nil {
 				t, first, err = p.openLoop(request, perSecond, o.duration)

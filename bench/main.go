@@ -85,13 +85,13 @@ func parse(args []string) (options, error) {
 	f.Visit(func(g *flag.Flag) { given[g.Name] = true })
 	if o.quick {
 		if !given["duration"] {
-			o.duration = 800 * time.Millisecond
+			o.duration = 600 * time.Millisecond
 		}
 		if !given["rounds"] {
 			o.rounds = 2
 		}
 		if !given["requests"] {
-			o.requests = 10_000
+			o.requests = 5_000
 		}
 	}
 	if f.NArg() > 0 || o.duration <= 0 || o.rounds < 1 || o.workers < 0 || o.requests < 100 {

@@ -89,7 +89,7 @@ func TestFlags(t *testing.T) {
 		}
 	}
 	o, err := parse([]string{"-sluice", os.Args[0], "-envoy", os.Args[0], "-quick", "-rounds", "7"})
-	if err != nil || o.rounds != 7 || o.duration != 800*time.Millisecond || o.out != "" {
+	if err != nil || o.rounds != 7 || o.duration != 600*time.Millisecond || o.out != "" {
 		t.Errorf("-quick -rounds 7: %+v, %v", o, err)
 	}
 	if o, err = parse([]string{"-sluice", os.Args[0], "-envoy", os.Args[0]}); err != nil || o.out != "bench/RESULTS.md" {
