@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/route"
@@ -26,20 +27,20 @@ func opOf(path string) (adapters.Op, *apierror.Error) {
 }
 
 // identify is the part of admission that needs no body: who calls, and what for.
-func (c *Call) identify(h clientHeaders) *apierror.Error {
+func (c *Call) identify(h wire.Headers) *apierror.Error {
 	c.headers = h
-	c.clientID = callID(h.get("x-litellm-call-id"))
+	c.clientID = callID(h.Get("x-litellm-call-id"))
 	if c.snapshot == nil {
 		e := apierror.New(apierror.Overloaded, 503, "sluice is starting; try again in a moment")
 		e.RetryAfter = time.Second
 		return e
 	}
-	key, err := c.snapshot.Keys.Authenticate(keys.FromHeaders(h.get))
+	key, err := c.snapshot.Keys.Authenticate(keys.FromHeaders(h.Get))
 	if err != nil {
 		return err
 	}
 	c.key = key
-	op, err := opOf(h.path())
+	op, err := opOf(pathOf(h))
 	c.op = op
 	return err
 }
@@ -92,13 +93,13 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		Can:     func(d *route.Deployment) error { return c.can(d, r) },
 	}
 	var err *apierror.Error
-	if a.NumRetries, err = wishedRetries(r.Field("num_retries"), c.headers.get("x-litellm-num-retries")); err != nil {
+	if a.NumRetries, err = wishedRetries(r.Field("num_retries"), c.headers.Get("x-litellm-num-retries")); err != nil {
 		return a, err
 	}
-	if a.Timeout, err = wishedTimeout("timeout", r.Field("timeout"), c.headers.get("x-litellm-timeout")); err != nil {
+	if a.Timeout, err = wishedTimeout("timeout", r.Field("timeout"), c.headers.Get("x-litellm-timeout")); err != nil {
 		return a, err
 	}
-	if a.StreamTimeout, err = wishedTimeout("stream_timeout", r.Field("stream_timeout"), c.headers.get("x-litellm-stream-timeout")); err != nil {
+	if a.StreamTimeout, err = wishedTimeout("stream_timeout", r.Field("stream_timeout"), c.headers.Get("x-litellm-stream-timeout")); err != nil {
 		return a, err
 	}
 	a.Fallbacks, err = wishedFallbacks(r.Field("fallbacks"))

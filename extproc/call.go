@@ -1,11 +1,10 @@
 package extproc
 
 import (
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	"time"
 
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/observe"
@@ -21,7 +20,7 @@ type Call struct {
 	clientID string // x-litellm-call-id
 
 	key     *keys.Key
-	headers clientHeaders
+	headers wire.Headers
 	op      adapters.Op
 
 	// Set by admit, then read by the upstream filter's streams too.
@@ -32,7 +31,7 @@ type Call struct {
 
 	answering       int // the attempt that answered, from 1; 0: none yet
 	reply           *adapters.Reply
-	providerHeaders []*corev3.HeaderValue // of a whole answer, until its body is there
+	providerHeaders wire.Headers // of a whole answer, until its body is there
 	framing         adapters.Framing
 	upstreamFailed  bool            // the answering attempt had a status of 400 or more
 	failure         *apierror.Error // what the client was told, if it was an error
@@ -44,7 +43,7 @@ type Call struct {
 	finished                                  bool
 
 	deadline deadline
-	send     func(*extprocv3.ProcessingResponse) error
+	send     func(*wire.Reply) error
 }
 
 func (s *Server) begin() *Call {

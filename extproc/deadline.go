@@ -4,8 +4,7 @@ import (
 	"sync"
 	"time"
 
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-
+	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -48,14 +47,14 @@ func (c *Call) giveUp() {
 	c.deadline.over = true
 	e := apierror.New(apierror.Timeout, 408, "the provider's answer did not end in time")
 	c.failure = e
-	var h headerSet
-	c.answerHeaders(&h, nil)
-	h.set("x-should-retry", "false")
-	_ = c.send(immediate(e, &h)) // a stream that is gone already has nobody to tell
+	r := reply(wire.Other, 16)
+	c.answerHeaders(r, nil)
+	r.SetHeader("x-should-retry", "false")
+	_ = c.send(immediate(e, r)) // a stream that is gone already has nobody to tell
 }
 
 // say sends a reply; only one is sent at a time, and none after the client has been answered.
-func (c *Call) say(out *extprocv3.ProcessingResponse) error {
+func (c *Call) say(out *wire.Reply) error {
 	c.deadline.mu.Lock()
 	defer c.deadline.mu.Unlock()
 	if out == nil || c.deadline.over {

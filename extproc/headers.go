@@ -3,54 +3,39 @@ package extproc
 import (
 	"strings"
 
-	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+	"github.com/sluicegw/sluice/envoy/names"
+	"github.com/sluicegw/sluice/extproc/wire"
 )
 
-// clientHeaders are a client's request headers, of which the listener's allow-list has left those that
-// sluice reads.
-type clientHeaders []*corev3.HeaderValue
-
-// get is the value of a header, "" without one. name is in lower case.
-func (h clientHeaders) get(name string) string { return headerIn(h, name) }
-
-// path is the request's path without its query.
-func (h clientHeaders) path() string {
-	path, _, _ := strings.Cut(headerIn(h, ":path"), "?")
+// pathOf is a request's path without its query.
+func pathOf(h wire.Headers) string {
+	path, _, _ := strings.Cut(h.Get(":path"), "?")
 	return path
 }
 
-func headerIn(list []*corev3.HeaderValue, name string) string {
-	for _, h := range list {
-		if h.GetKey() == name {
-			if raw := h.GetRawValue(); len(raw) > 0 {
-				return string(raw)
-			}
-			return h.GetValue()
+// dropOthers removes what is in the request's headers and not among those that are set: a client's key, or
+// the credentials of the attempt before.
+func dropOthers(r *wire.Reply, old wire.Headers) {
+	for i := range old {
+		if name := old[i].Name; !keptBetweenAttempts(name) && !r.Sets(name) {
+			r.Remove = append(r.Remove, name)
 		}
 	}
-	return ""
 }
 
-// headerSet collects the header changes of one reply.
-type headerSet struct{ m extprocv3.HeaderMutation }
-
-func (s *headerSet) set(name, value string) {
-	s.m.SetHeaders = append(s.m.SetHeaders, &corev3.HeaderValueOption{
-		Header:       &corev3.HeaderValue{Key: name, RawValue: []byte(value)},
-		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD,
-	})
-}
-
-func (s *headerSet) remove(name ...string) {
-	s.m.RemoveHeaders = append(s.m.RemoveHeaders, name...)
-}
-
-func (s *headerSet) has(name string) bool {
-	for _, h := range s.m.SetHeaders {
-		if h.GetHeader().GetKey() == name {
-			return true
-		}
+func keptBetweenAttempts(name string) bool {
+	switch name {
+	case names.HeaderCall, names.HeaderGroup, names.HeaderProto, "host", "transfer-encoding":
+		return true
 	}
-	return false
+	return name == "" || name[0] == ':' || strings.HasPrefix(name, "x-envoy-")
+}
+
+// hopHeader tells which of a provider's headers frame the answer; they are set anew or are Envoy's.
+func hopHeader(name string) bool {
+	switch name {
+	case "", "content-length", "content-type", "transfer-encoding", "connection", "date", "server", "cache-control":
+		return true
+	}
+	return name[0] == ':' || strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-litellm-")
 }

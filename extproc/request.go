@@ -4,35 +4,30 @@ import (
 	"strconv"
 	"time"
 
-	prioritygroupv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
-	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
-	"google.golang.org/protobuf/types/known/anypb"
-	"google.golang.org/protobuf/types/known/structpb"
-	"google.golang.org/protobuf/types/known/wrapperspb"
-
 	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/envoy/names"
+	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
 // onRequestHeaders answers a bad key before its body is read.
-func (c *Call) onRequestHeaders(h *extprocv3.HttpHeaders) *extprocv3.ProcessingResponse {
-	if err := c.identify(h.GetHeaders().GetHeaders()); err != nil {
+func (c *Call) onRequestHeaders(m *wire.Message) *wire.Reply {
+	if err := c.identify(m.Headers); err != nil {
 		return c.refuse(err)
 	}
-	if h.GetEndOfStream() {
+	if m.EndOfStream {
 		return c.refuse(apierror.New(apierror.BadRequest, 400, "the request has no body; send a JSON object"))
 	}
-	if n, err := strconv.ParseInt(c.headers.get("content-length"), 10, 64); err == nil && n > c.server.MaxBody {
+	if n, err := strconv.ParseInt(c.headers.Get("content-length"), 10, 64); err == nil && n > c.server.MaxBody {
 		return c.refuse(apierror.New(apierror.TooLarge, 413, "the request body has %d bytes; at most %d are taken", n, c.server.MaxBody))
 	}
-	return requestHeadersPass()
+	return pass(wire.RequestHeaders)
 }
 
 // onRequestBody admits the call and sends its first attempt on its way, translated.
-func (c *Call) onRequestBody(b *extprocv3.HttpBody) *extprocv3.ProcessingResponse {
-	if err := c.admit(b.GetBody()); err != nil {
+func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
+	if err := c.admit(m.Body); err != nil {
 		return c.refuse(err)
 	}
 	out, err := c.translate(1)
@@ -41,10 +36,10 @@ func (c *Call) onRequestBody(b *extprocv3.HttpBody) *extprocv3.ProcessingRespons
 	}
 	c.id = newID()
 	c.server.calls.put(c)
-	reply := c.dispatch(out)
+	r := c.dispatch(out)
 	c.sent = time.Now()
 	c.overhead += c.sent.Sub(c.began)
-	return reply
+	return r
 }
 
 // translate makes the request of attempt n.
@@ -66,65 +61,43 @@ func (c *Call) target(n int) *adapters.Target {
 }
 
 // refuse ends the call with an error of sluice's own making.
-func (c *Call) refuse(e *apierror.Error) *extprocv3.ProcessingResponse {
+func (c *Call) refuse(e *apierror.Error) *wire.Reply {
 	c.failure = e
-	var h headerSet
-	c.ownHeaders(&h)
+	r := reply(wire.Other, 6)
+	c.ownHeaders(r)
 	if e.RetryAfter == 0 {
-		h.set("x-should-retry", "false")
+		r.SetHeader("x-should-retry", "false")
 	}
-	return immediate(e, &h)
+	return immediate(e, r)
 }
 
 // dispatch tells Envoy the plan, and the first attempt's request.
-func (c *Call) dispatch(out *adapters.Outgoing) *extprocv3.ProcessingResponse {
-	var h headerSet
-	c.steer(&h)
-	outgoing(&h, out)
-	dropOthers(&h, c.headers)
-	reply := &extprocv3.ProcessingResponse{
-		Response: &extprocv3.ProcessingResponse_RequestBody{RequestBody: &extprocv3.BodyResponse{
-			Response: &extprocv3.CommonResponse{
-				HeaderMutation:  &h.m,
-				BodyMutation:    bodyMutation(out.Body),
-				ClearRouteCache: true,
-			}}},
-		DynamicMetadata: &structpb.Struct{Fields: map[string]*structpb.Value{
-			names.NamespaceLane: structpb.NewStructValue(&structpb.Struct{Fields: map[string]*structpb.Value{
-				names.KeyGroup: structpb.NewStringValue(c.plan.Attempts[0].Group)}})}},
-	}
-	if plan, err := c.priorities(); err == nil { // without one the call meets the dead end
-		reply.TypedDynamicMetadata = map[string]*anypb.Any{names.NamespacePlan: plan}
-	}
-	return reply
-}
-
-// priorities is the plan in the shape that Envoy's cluster specifier reads: one group, of one cluster, an
-// attempt.
-func (c *Call) priorities() (*anypb.Any, error) {
-	override := &prioritygroupv3.PriorityGroupsOverride{
-		PriorityGroups: make([]*prioritygroupv3.PriorityGroup, len(c.plan.Attempts))}
-	for i := range c.plan.Attempts {
-		override.PriorityGroups[i] = &prioritygroupv3.PriorityGroup{Name: attemptNames[i],
-			Clusters: []*prioritygroupv3.ClusterWeight{{ClusterName: c.cluster(i + 1), Weight: one}}}
-	}
-	return anypb.New(override)
+func (c *Call) dispatch(out *adapters.Outgoing) *wire.Reply {
+	r := reply(wire.RequestBody, 10+len(out.Headers))
+	c.steer(r)
+	outgoing(r, out)
+	dropOthers(r, c.headers)
+	return r
 }
 
 // steer sets the headers by which Envoy's router takes its orders
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter).
-func (c *Call) steer(h *headerSet) {
+func (c *Call) steer(r *wire.Reply) {
 	attempts := c.plan.Attempts
-	h.set(names.HeaderCall, c.id)
-	h.set(names.HeaderGroup, names.GroupKey(attempts[0].Group))
-	h.set("x-envoy-max-retries", strconv.Itoa(len(attempts)-1))
+	longest := c.timeouts()
+	r.Steer, r.Group, r.Plan = true, attempts[0].Group, make([]string, len(attempts))
+	for i := range attempts {
+		r.Plan[i] = c.cluster(i + 1)
+	}
+	r.SetHeader(names.HeaderCall, c.id)
+	r.SetHeader(names.HeaderGroup, names.GroupKey(attempts[0].Group))
+	r.SetHeader("x-envoy-max-retries", strconv.Itoa(len(attempts)-1))
 	if severalDeployments(attempts) {
 		// Another deployment has other credentials and other models.
-		h.set("x-envoy-retriable-status-codes", "401,403,404")
+		r.SetHeader("x-envoy-retriable-status-codes", "401,403,404")
 	}
-	longest := c.timeouts()
 	if longest > 0 {
-		h.set("x-envoy-upstream-rq-per-try-timeout-ms", milliseconds(longest))
+		r.SetHeader("x-envoy-upstream-rq-per-try-timeout-ms", milliseconds(longest))
 	}
 }
 
@@ -159,21 +132,6 @@ func severalDeployments(attempts []route.Attempt) bool {
 	return false
 }
 
-// outgoing sets one attempt's request line, headers and length.
-func outgoing(h *headerSet, out *adapters.Outgoing) {
-	h.set(":method", out.Method)
-	h.set(":path", out.Path)
-	h.set(":authority", out.Authority)
-	for _, header := range out.Headers {
-		h.set(header.Name, header.Value)
-	}
-	h.set("content-length", strconv.Itoa(len(out.Body)))
-}
-
 func milliseconds(d time.Duration) string {
 	return strconv.FormatInt(max(1, d.Milliseconds()), 10)
 }
-
-var one = wrapperspb.UInt32(1)
-
-var attemptNames = [...]string{"1", "2", "3", "4", "5", "6", "7", "8", "9", "10", "11", "12", "13", "14", "15", "16"}

@@ -15,6 +15,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/sluicegw/sluice/envoy/names"
+	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/policy/observe"
 	"github.com/sluicegw/sluice/policy/route"
 )
@@ -68,10 +69,10 @@ func GRPCOptions(maxBody int64) []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(int(maxBody) + 1<<20),
 		grpc.MaxSendMsgSize(int(maxBody)*2 + 1<<20),
 		grpc.NumStreamWorkers(16),
-		grpc.SharedWriteBuffer(true),
 		grpc.StaticStreamWindowSize(16 << 20),
 		grpc.StaticConnWindowSize(64 << 20),
 		grpc.MaxConcurrentStreams(1 << 20),
+		grpc.ForceServerCodecV2(wire.Codec{}),
 	}
 }
 
@@ -88,9 +89,9 @@ func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) error
 
 func (s *Server) router(stream extprocv3.ExternalProcessor_ProcessServer) error {
 	c := s.begin()
-	c.send = func(out *extprocv3.ProcessingResponse) error { return stream.SendMsg(out) }
+	c.send = func(out *wire.Reply) error { return stream.SendMsg(out) }
 	defer c.finish()
-	var in extprocv3.ProcessingRequest
+	var in wire.Message
 	for {
 		if err := stream.RecvMsg(&in); err != nil {
 			return ended(err)
@@ -116,22 +117,18 @@ func ended(err error) error {
 }
 
 // answer is the reply to one message, or an error that fails the call closed.
-func (c *Call) answer(in *extprocv3.ProcessingRequest) (*extprocv3.ProcessingResponse, error) {
-	switch m := in.Request.(type) {
-	case *extprocv3.ProcessingRequest_RequestHeaders:
-		return c.onRequestHeaders(m.RequestHeaders), nil
-	case *extprocv3.ProcessingRequest_RequestBody:
-		return c.onRequestBody(m.RequestBody), nil
-	case *extprocv3.ProcessingRequest_ResponseHeaders:
-		return c.onResponseHeaders(in, m.ResponseHeaders), nil
-	case *extprocv3.ProcessingRequest_ResponseBody:
-		return c.onResponseBody(m.ResponseBody)
-	case *extprocv3.ProcessingRequest_RequestTrailers:
-		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_RequestTrailers{
-			RequestTrailers: &extprocv3.TrailersResponse{}}}, nil
-	case *extprocv3.ProcessingRequest_ResponseTrailers:
-		return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseTrailers{
-			ResponseTrailers: &extprocv3.TrailersResponse{}}}, nil
+func (c *Call) answer(in *wire.Message) (*wire.Reply, error) {
+	switch in.Kind {
+	case wire.RequestHeaders:
+		return c.onRequestHeaders(in), nil
+	case wire.RequestBody:
+		return c.onRequestBody(in), nil
+	case wire.ResponseHeaders:
+		return c.onResponseHeaders(in), nil
+	case wire.ResponseBody:
+		return c.onResponseBody(in)
+	case wire.RequestTrailers, wire.ResponseTrailers:
+		return pass(in.Kind), nil
 	}
 	return nil, errors.New("Envoy sent a message that this version of sluice does not know")
 }
