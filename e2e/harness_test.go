@@ -76,6 +76,7 @@ func executable(t testing.TB) string {
 	t.Helper()
 	world.build.Do(func() {
 		world.binary = filepath.Join(world.dir, "sluice")
+		sources()
 		cmd := exec.Command("go", "build", "-o", world.binary, "./cmd/sluice")
 		cmd.Dir = root()
 		if out, err := cmd.CombinedOutput(); err != nil {
@@ -86,6 +87,16 @@ func executable(t testing.TB) string {
 		t.Fatal(world.err)
 	}
 	return world.binary
+}
+
+// sources looks at every source file, so that go test knows what its cached result depends on.
+func sources() {
+	_ = filepath.WalkDir(root(), func(path string, d os.DirEntry, err error) error {
+		if err == nil && strings.HasSuffix(path, ".go") {
+			_, _ = os.Stat(path)
+		}
+		return nil
+	})
 }
 
 func root() string {
