@@ -2,7 +2,6 @@ package adapters
 
 import (
 	"encoding/base64"
-	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -16,7 +15,7 @@ import (
 func (w *conversation) parts(i int, list jsondoc.Value) *apierror.Error {
 	j := 0
 	for part := range list.Elements() {
-		at := w.at(i) + ".content[" + strconv.Itoa(j) + "]"
+		at := place{i, "content", j}
 		j++
 		var err *apierror.Error
 		mark := part.Get("cache_control")
@@ -24,10 +23,11 @@ func (w *conversation) parts(i int, list jsondoc.Value) *apierror.Error {
 		case part.IsString():
 			w.text(part, "")
 		case kind == "text" || kind == "input_text":
-			if !part.Get("text").IsString() {
-				return refused(at+".text", "'%s.text' must be a string.", at)
+			text := part.Get("text")
+			if !text.IsString() {
+				return at.wrong(".text", "must be a string")
 			}
-			w.text(part.Get("text"), mark)
+			w.text(text, mark)
 		case kind == "image_url":
 			err = w.image(at, part, mark)
 		case kind == "file":
@@ -37,7 +37,7 @@ func (w *conversation) parts(i int, list jsondoc.Value) *apierror.Error {
 			w.block()
 			w.dst = append(w.dst, part...)
 		default:
-			err = refused(at+".type", "anthropic takes no content part of type %q.", clipText(kind, 64))
+			err = at.wrong(".type", "is no content part that anthropic takes")
 		}
 		if err != nil {
 			return err
@@ -47,36 +47,33 @@ func (w *conversation) parts(i int, list jsondoc.Value) *apierror.Error {
 }
 
 // image writes an image_url part: a data URL's bytes, or the URL.
-func (w *conversation) image(at string, part, mark jsondoc.Value) *apierror.Error {
-	at += ".image_url"
-	v := part.Get("image_url")
+func (w *conversation) image(at place, part, mark jsondoc.Value) *apierror.Error {
+	field, v := ".image_url", part.Get("image_url")
 	format := v.Get("format")
 	if v.IsObject() {
-		at += ".url"
-		v = v.Get("url")
+		field, v = ".image_url.url", v.Get("url")
 	}
 	if !v.IsString() {
-		return refused(at, "'%s' must be a string.", at)
+		return at.wrong(field, "must be a string")
 	}
-	return w.source(at, v, format.Text(), "image", mark)
+	return w.source(at, field, v, format.Text(), "image", mark)
 }
 
 // file writes a file part: bytes, a URL, or the id of a file that lies with Anthropic.
-func (w *conversation) file(at string, f, mark jsondoc.Value) *apierror.Error {
-	at += ".file"
+func (w *conversation) file(at place, f, mark jsondoc.Value) *apierror.Error {
 	if !f.IsObject() {
-		return refused(at, "Missing required parameter: '%s'.", at)
+		return at.missing(".file")
 	}
 	format := f.Get("format").Text()
 	if data := f.Get("file_data"); data.IsString() {
-		return w.source(at+".file_data", data, format, "document", mark)
+		return w.source(at, ".file.file_data", data, format, "document", mark)
 	}
 	id := f.Get("file_id")
 	if !id.IsString() || id == `""` {
-		return refused(at, "'%s' needs file_data or file_id.", at)
+		return at.wrong(".file", "needs file_data or file_id")
 	}
 	if isWeb(id.Inner()) {
-		return w.source(at+".file_id", id, format, "document", mark)
+		return w.source(at, ".file.file_id", id, format, "document", mark)
 	}
 	kind := "document"
 	if strings.HasPrefix(format, "image/") {
@@ -90,7 +87,7 @@ func (w *conversation) file(at string, f, mark jsondoc.Value) *apierror.Error {
 }
 
 // source writes an image or document block whose content is a data URL or a URL on the web.
-func (w *conversation) source(at string, url jsondoc.Value, format, kind string, mark jsondoc.Value) *apierror.Error {
+func (w *conversation) source(at place, field string, url jsondoc.Value, format, kind string, mark jsondoc.Value) *apierror.Error {
 	inner := url.Inner()
 	if isWeb(inner) {
 		w.block()
@@ -104,7 +101,7 @@ func (w *conversation) source(at string, url jsondoc.Value, format, kind string,
 	}
 	media, data, ok := cutDataURL(inner)
 	if !ok {
-		return refused(at, "'%s' must be an http(s) URL or a data URL such as data:image/png;base64,….", at)
+		return at.wrong(field, "must be an http(s) URL or a data URL such as data:image/png;base64,…")
 	}
 	if format != "" {
 		media = format
@@ -117,7 +114,7 @@ func (w *conversation) source(at string, url jsondoc.Value, format, kind string,
 	case strings.HasPrefix(media, "image/"):
 		kind = "image"
 	case strings.HasPrefix(media, "text/"):
-		return w.plainText(at, data, mark)
+		return w.plainText(at, field, data, mark)
 	}
 	w.block()
 	w.dst = append(w.dst, `{"type":"`+kind+`","source":{"type":"base64","media_type":`...)
@@ -128,10 +125,10 @@ func (w *conversation) source(at string, url jsondoc.Value, format, kind string,
 }
 
 // plainText writes a text file, which Anthropic takes as text only.
-func (w *conversation) plainText(at, data string, mark jsondoc.Value) *apierror.Error {
+func (w *conversation) plainText(at place, field, data string, mark jsondoc.Value) *apierror.Error {
 	text, err := base64.StdEncoding.DecodeString(data)
 	if err != nil || !utf8.Valid(text) {
-		return refused(at, "'%s' is not UTF-8 text in base64.", at)
+		return at.wrong(field, "is not UTF-8 text in base64")
 	}
 	w.block()
 	w.dst = append(w.dst, `{"type":"document","source":{"type":"text","media_type":"text/plain","data":`...)

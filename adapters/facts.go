@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -24,11 +25,26 @@ const (
 	hasNull                        // a member that is null
 )
 
-// message validates one message and notes what it holds.
-func (f *facts) message(m jsondoc.Value, i int) *apierror.Error {
+// messages validates the messages of a chat request and notes what they hold.
+func (f *facts) messages(list jsondoc.Value) *apierror.Error {
 	var role, content jsondoc.Value
-	for k, v := range m.Members() {
-		switch k.Inner() {
+	var err *apierror.Error
+	row := -1
+	list.Rows(func(i int, k, v jsondoc.Value) bool {
+		if i != row {
+			if row >= 0 {
+				err = f.message(row, role, content)
+			}
+			row, role, content = i, "", ""
+		}
+		if err == nil && k == "" && !v.IsObject() {
+			at := "messages[" + strconv.Itoa(i) + "]"
+			err = refused(at, "'%s' must be an object, not %s.", at, kindOf(v))
+		}
+		if v == "null" {
+			*f |= hasNull
+		}
+		switch name(k) {
 		case "role":
 			role = v
 		case "content":
@@ -44,36 +60,58 @@ func (f *facts) message(m jsondoc.Value, i int) *apierror.Error {
 				*f |= hasToolCalls
 			}
 		}
-		if v == "null" {
-			*f |= hasNull
-		}
-	}
-	at := "messages[" + strconv.Itoa(i) + "]"
+		return err == nil
+	})
 	switch {
-	case !role.Exists():
-		return refused(at+".role", "Missing required parameter: '%s.role'.", at)
-	case !role.IsString():
-		return refused(at+".role", "'%s.role' must be a string, not %s.", at, kindOf(role))
-	case role == `""`:
-		return refused(at+".role", "'%s.role' must not be empty.", at)
+	case err != nil:
+		return err
+	case row < 0:
+		return refused("messages", "'messages' must hold at least one message.")
+	}
+	return f.message(row, role, content)
+}
+
+// name is a key's decoded name; keys with escapes in them are rare.
+func name(k jsondoc.Value) string {
+	inner := k.Inner()
+	if strings.IndexByte(inner, '\\') < 0 {
+		return inner
+	}
+	return k.Text()
+}
+
+// message judges one message by its role and content.
+func (f *facts) message(i int, role, content jsondoc.Value) *apierror.Error {
+	switch {
+	case !role.IsString() || role == `""`:
+		return badRole("messages["+strconv.Itoa(i)+"].role", role)
 	case role.Is("developer"):
 		*f |= hasDeveloper
 	}
 	switch {
 	case content.IsArray():
 		*f |= hasParts
-		for part := range content.Elements() {
-			f.part(part)
-		}
+		f.parts(content)
 	case content.Exists() && !content.IsString():
-		return refused(at+".content", "'%s.content' must be a string or an array of parts, not %s.", at, kindOf(content))
+		at := "messages[" + strconv.Itoa(i) + "].content"
+		return refused(at, "'%s' must be a string or an array of parts, not %s.", at, kindOf(content))
 	}
 	return nil
 }
 
-func (f *facts) part(part jsondoc.Value) {
-	for k, v := range part.Members() {
-		switch k.Inner() {
+func badRole(at string, role jsondoc.Value) *apierror.Error {
+	switch {
+	case !role.Exists():
+		return refused(at, "Missing required parameter: '%s'.", at)
+	case !role.IsString():
+		return refused(at, "'%s' must be a string, not %s.", at, kindOf(role))
+	}
+	return refused(at, "'%s' must not be empty.", at)
+}
+
+func (f *facts) parts(list jsondoc.Value) {
+	list.Rows(func(_ int, k, v jsondoc.Value) bool {
+		switch name(k) {
 		case "type":
 			switch {
 			case v.Is("image_url"):
@@ -88,5 +126,6 @@ func (f *facts) part(part jsondoc.Value) {
 				*f |= hasImageText
 			}
 		}
-	}
+		return true
+	})
 }

@@ -191,7 +191,7 @@ func (p *Reply) broken() *apierror.Error {
 // bad is the error for an answer that cannot be read.
 func (p *Reply) bad(format string, args ...any) *apierror.Error {
 	e := apierror.New(apierror.BadReply, http.StatusInternalServerError,
-		"%s sent an unreadable answer: %s.", p.call.t.p.name, fmt.Sprintf(format, args...))
+		"%s sent an unreadable answer: %s.", p.call.t.p.name, p.scrub(fmt.Sprintf(format, args...)))
 	e.Provider = p.call.t.p.name
 	return e
 }

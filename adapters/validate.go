@@ -3,7 +3,6 @@ package adapters
 import (
 	"fmt"
 	"net/http"
-	"strconv"
 
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -87,21 +86,7 @@ func (r *Request) validateMessages() *apierror.Error {
 	case !list.IsArray():
 		return refused("messages", "'messages' must be an array, not %s.", kindOf(list))
 	}
-	i := 0
-	for m := range list.Elements() {
-		if !m.IsObject() {
-			at := "messages[" + strconv.Itoa(i) + "]"
-			return refused(at, "'%s' must be an object, not %s.", at, kindOf(m))
-		}
-		if err := r.facts.message(m, i); err != nil {
-			return err
-		}
-		i++
-	}
-	if i == 0 {
-		return refused("messages", "'messages' must hold at least one message.")
-	}
-	return nil
+	return r.facts.messages(list)
 }
 
 // validateInput checks a prompt or an embedding's input: a text, texts, tokens, or lists of tokens.

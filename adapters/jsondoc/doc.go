@@ -45,8 +45,9 @@ type Doc struct {
 	members []Member
 }
 
-// Parse validates text as one JSON object and indexes its members. A name that occurs twice, however
-// it is escaped, is refused: two readers would disagree about which one counts. text must not change
+// Parse validates text as one JSON object and indexes its members. A name that occurs twice in an
+// object, at any depth and however it is escaped, is refused: two readers would disagree about which one
+// counts, and what a guardrail reads would not be what a provider reads. text must not change
 // while the Doc or anything read from it is in use. The error is an *[Error].
 func Parse(text []byte) (Doc, error) {
 	var d Doc
@@ -54,12 +55,12 @@ func Parse(text []byte) (Doc, error) {
 	return d, err
 }
 
-// Reset is [Parse] into an existing Doc whose index is used again. With lenient, of members with one
-// name the last counts and the others are forgotten, as most readers do: for texts from a provider.
+// Reset is [Parse] into an existing Doc whose index is used again. With lenient, names may
+// occur twice, of which the last counts at the top: for texts from a provider.
 func (d *Doc) Reset(text []byte, lenient bool) error {
 	d.text = view(text)
-	s := scanner{b: text}
-	d.members = s.object(d.members[:0], lenient)
+	s := scanner{b: text, lenient: lenient}
+	d.members = s.object(d.members[:0])
 	if s.err != nil {
 		d.text, d.members = "", d.members[:0]
 		return s.err

@@ -47,7 +47,10 @@ func TestParse(t *testing.T) {
 		{"UTF-8", "{\"a\":\"\xff\"}", "invalid UTF-8", 6},
 		{"duplicate", `{"model":1,"x":2,"model":3}`, `duplicate key "model"`, 17},
 		{"duplicate, escaped", `{"model":1,"mod\u0065l":3}`, `duplicate key "model"`, 11},
-		{"duplicate below is fine", `{"a":{"b":1,"b":2}}`, "", 0},
+		{"duplicate below", `{"a":[{"b":1,"\u0062":2}]}`, `duplicate key "b"`, 13},
+		{"the same name elsewhere", `{"a":{"a":1,"b":{"a":2}}}`, "", 0},
+		{"duplicate among many", `{"o":{` + many(40) + `,"k39":0}}`, `duplicate key "k39"`, 6 + len(many(40)) + 1},
+		{"many", `{"o":{` + many(40) + `}}`, "", 0},
 		{"deep", deep(MaxDepth - 1), "", 0},
 		{"too deep", deep(MaxDepth), "nested deeper than 128 levels", 5 + MaxDepth - 1},
 	} {
@@ -64,6 +67,33 @@ func TestParse(t *testing.T) {
 				t.Errorf("got %v, want %s at byte %d", err, c.reason, c.offset)
 			}
 		})
+	}
+}
+
+func many(n int) string {
+	var list []string
+	for i := range n {
+		list = append(list, fmt.Sprintf(`"k%d":0`, i))
+	}
+	return strings.Join(list, ",")
+}
+
+func TestRows(t *testing.T) {
+	v := Value(` [ {"a":1, "b" : [2,{"x":"}]"}] } ,{}, { } ,3,"s",{"c":{"d":4}},[5] , {"e":"\\"}]`)[1:]
+	var got strings.Builder
+	v.Rows(func(i int, k, m Value) bool {
+		fmt.Fprintf(&got, "%d%s=%s|", i, k, m)
+		return true
+	})
+	want := `0"a"=1|0"b"=[2,{"x":"}]"}]|1={}|2={ }|3=3|4="s"|5"c"={"d":4}|6=[5]|7"e"="\\"|`
+	if got.String() != want {
+		t.Errorf("got  %s\nwant %s", got.String(), want)
+	}
+	Value("{}").Rows(func(int, Value, Value) bool { t.Error("an object has no rows"); return false })
+	n := 0
+	v.Rows(func(int, Value, Value) bool { n++; return n < 2 })
+	if n != 2 {
+		t.Errorf("stopped after %d", n)
 	}
 }
 
@@ -224,6 +254,7 @@ func sameValue(t *testing.T, v Value) {
 		if err := json.Unmarshal([]byte(v), &list); err != nil {
 			t.Fatal(err)
 		}
+		sameRows(t, v)
 		i := 0
 		for e := range v.Elements() {
 			if i >= len(list) || string(e) != string(list[i]) {
@@ -284,5 +315,28 @@ func BenchmarkParse(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// sameRows compares the one-pass walk with the other one.
+func sameRows(t *testing.T, v Value) {
+	var got, want strings.Builder
+	v.Rows(func(i int, k, m Value) bool {
+		fmt.Fprintf(&got, "%d%s=%s|", i, k, m)
+		return true
+	})
+	i := 0
+	for e := range v.Elements() {
+		if !e.IsObject() || e.Get("") == "" && strings.Trim(string(e), "{} \n\r\t") == "" {
+			fmt.Fprintf(&want, "%d=%s|", i, e)
+		} else {
+			for k, m := range e.Members() {
+				fmt.Fprintf(&want, "%d%s=%s|", i, k, m)
+			}
+		}
+		i++
+	}
+	if got.String() != want.String() {
+		t.Fatalf("rows of %q: %s, want %s", v, got.String(), want.String())
 	}
 }

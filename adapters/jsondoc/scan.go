@@ -10,8 +10,9 @@ import (
 // scanner validates one text. Its methods take the offset where something begins and return the one
 // after its end, or -1 once err is set.
 type scanner struct {
-	b   []byte
-	err *Error
+	b       []byte
+	lenient bool // names may occur twice
+	err     *Error
 }
 
 func (s *scanner) fail(at int, format string, args ...any) int {
@@ -45,7 +46,7 @@ func (s *scanner) space(i int) int {
 }
 
 // object reads the whole text as one object and appends its members to list.
-func (s *scanner) object(list []Member, lenient bool) []Member {
+func (s *scanner) object(list []Member) []Member {
 	if !utf8.Valid(s.b) {
 		// One fast pass of its own, so that the string scanner can take every high byte as text.
 		s.fail(invalidUTF8(s.b), "invalid UTF-8")
@@ -60,7 +61,7 @@ func (s *scanner) object(list []Member, lenient bool) []Member {
 		s.unexpected(i, "a JSON object")
 		return list
 	}
-	list, i = s.members(list, i+1, lenient)
+	list, i = s.members(list, i+1)
 	if i < 0 {
 		return list
 	}
@@ -70,8 +71,8 @@ func (s *scanner) object(list []Member, lenient bool) []Member {
 	return list
 }
 
-func (s *scanner) members(list []Member, i int, lenient bool) ([]Member, int) {
-	seen := dedup{lenient: lenient}
+func (s *scanner) members(list []Member, i int) ([]Member, int) {
+	seen := dedup{lenient: s.lenient}
 	if i = s.space(i); i < len(s.b) && s.b[i] == '}' {
 		return list, i + 1
 	}
@@ -148,6 +149,40 @@ func (d *dedup) add(list []Member, m Member) ([]Member, bool) {
 	return list, true
 }
 
+// names is the set of one object's names: compared one by one while they are few.
+type names struct {
+	n      int
+	few    [12]string
+	byName map[string]struct{}
+}
+
+// add tells whether the name is new.
+func (n *names) add(name string) bool {
+	if n.byName != nil {
+		if _, ok := n.byName[name]; ok {
+			return false
+		}
+		n.byName[name] = struct{}{}
+		return true
+	}
+	for _, known := range n.few[:n.n] {
+		if known == name {
+			return false
+		}
+	}
+	if n.n < len(n.few) {
+		n.few[n.n] = name
+		n.n++
+		return true
+	}
+	n.byName = make(map[string]struct{}, 4*len(n.few))
+	for _, known := range n.few {
+		n.byName[known] = struct{}{}
+	}
+	n.byName[name] = struct{}{}
+	return true
+}
+
 func (s *scanner) key(i int) (end int, escaped bool) {
 	if i >= len(s.b) || s.b[i] != '"' {
 		return s.unexpected(i, "a key in double quotes"), false
@@ -194,10 +229,21 @@ func (s *scanner) nestedObject(i, depth int) int {
 	if i = s.space(i + 1); i < len(s.b) && s.b[i] == '}' {
 		return i + 1
 	}
+	var seen names
 	for {
-		end, _ := s.key(s.space(i))
+		i = s.space(i)
+		end, escaped := s.key(i)
 		if end < 0 {
 			return -1
+		}
+		if !s.lenient {
+			name := view(s.b[i+1 : end-1])
+			if escaped {
+				name = unescape(name)
+			}
+			if !seen.add(name) {
+				return s.fail(i, "duplicate key %q", clip(name))
+			}
 		}
 		if i = s.colon(end); i < 0 {
 			return -1

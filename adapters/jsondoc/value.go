@@ -77,15 +77,15 @@ func (v Value) Count() int64 {
 	return 0
 }
 
-// Get is the member called name of an object, or "". Of several the last counts.
+// Get is the member called name of an object, or "". Of several, which only a lenient reading leaves,
+// the first counts.
 func (v Value) Get(name string) Value {
-	var found Value
 	for k, m := range v.Members() {
 		if k.Is(name) {
-			found = m
+			return m
 		}
 	}
-	return found
+	return ""
 }
 
 // At follows names down through objects.
@@ -141,6 +141,38 @@ func (v Value) Elements() iter.Seq[Value] {
 			}
 			i = end
 		}
+	}
+}
+
+// Rows walks an array of objects in one pass, without looking for each object's end first: it calls f
+// with the element's index, a key and the member's value until f returns false. An element that is an
+// empty object or none at all comes once, with an empty key. Nothing comes for a value that is no array.
+func (v Value) Rows(f func(i int, key, value Value) bool) {
+	if !v.IsArray() {
+		return
+	}
+	s := string(v)
+	row := 0
+	for i := next(s, 1); i < len(s) && s[i] != ']'; row++ {
+		first := next(s, i+1)
+		if s[i] != '{' || first >= len(s) || s[first] != '"' {
+			end := skip(s, i)
+			if end == i || !f(row, "", v[i:end]) {
+				return
+			}
+			i = next(s, end)
+			continue
+		}
+		for i = first; i < len(s) && s[i] == '"'; i = next(s, i) {
+			end := skipString(s, i)
+			from := next(s, end)
+			to := skip(s, from)
+			if !f(row, v[i:end], v[from:to]) {
+				return
+			}
+			i = to
+		}
+		i = next(s, i+1) // over the closing brace
 	}
 }
 

@@ -1,0 +1,110 @@
+package adapters
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+)
+
+// benchRequest is a chat request of about size bytes.
+func benchRequest(size int) []byte {
+	var b strings.Builder
+	b.WriteString(`{"model":"fast","stream":true,"temperature":0.7,"max_tokens":500,"messages":[{"role":"system","content":"You are a helpful assistant."}`)
+	text := strings.Repeat(`The quick brown fox jumps over the lazy dog, said \"somebody\" to no one.\n`, 12)
+	for i := 0; b.Len() < size-len(text); i++ {
+		role := "user"
+		if i%2 == 1 {
+			role = "assistant"
+		}
+		fmt.Fprintf(&b, `,{"role":"%s","content":"%s"}`, role, text[:min(len(text), max(15, size-b.Len()-60))/15*15])
+		if i == 0 && size <= 2<<10 {
+			break
+		}
+	}
+	b.WriteString(`,{"role":"user","content":"And then?"}],"tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]}`)
+	return []byte(b.String())
+}
+
+func BenchmarkRequest(b *testing.B) {
+	for _, model := range []string{"openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/large"} {
+		target, err := New(Params{Model: model, APIKey: "sk-test"})
+		if err != nil {
+			b.Fatal(err)
+		}
+		for _, size := range []int{1 << 10, 100 << 10, 1 << 20} {
+			body := benchRequest(size)
+			b.Run(fmt.Sprintf("%s/%dKB", target.Provider(), size>>10), func(b *testing.B) {
+				b.SetBytes(int64(len(body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					r, err := Parse(Chat, body)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if _, err := target.Request(r); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+func BenchmarkEvent(b *testing.B) {
+	text := strings.Repeat("word ", 8)
+	for _, c := range []struct{ model, start, event string }{
+		{"openai/gpt-4o", "", `data: {"id":"chatcmpl-AbCdEf","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":"` + text + `"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n"},
+		{
+			"anthropic/claude-sonnet-4-5",
+			"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"usage\":{\"input_tokens\":1}}}\n\n",
+			"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"" + text + "\"}}\n\n",
+		},
+	} {
+		target, err := New(Params{Model: c.model})
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, _ := Parse(Chat, []byte(askStream))
+		b.Run(target.Provider(), func(b *testing.B) {
+			p := target.Reply(r, "fast")
+			p.Begin(200, headers("content-type", "text/event-stream"))
+			dst := p.Events(nil, []byte(c.start))
+			event := []byte(c.event)
+			b.SetBytes(int64(len(event)))
+			b.ReportAllocs()
+			for b.Loop() {
+				dst = p.Events(dst[:0], event)
+			}
+			if len(dst) == 0 || p.Err() != nil {
+				b.Fatal("no event", p.Err())
+			}
+		})
+	}
+}
+
+func BenchmarkWhole(b *testing.B) {
+	for _, c := range []struct{ model, format string }{
+		{"openai/gpt-4o", `{"id":"1","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`},
+		{"anthropic/claude-sonnet-4-5", `{"id":"msg_1","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"%s"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}`},
+	} {
+		target, err := New(Params{Model: c.model})
+		if err != nil {
+			b.Fatal(err)
+		}
+		r, _ := Parse(Chat, []byte(askWhole))
+		for _, size := range []int{1 << 10, 100 << 10, 1 << 20} {
+			body := fmt.Appendf(nil, c.format, strings.Repeat(`some words\n`, size/12))
+			b.Run(fmt.Sprintf("%s/%dKB", target.Provider(), size>>10), func(b *testing.B) {
+				b.SetBytes(int64(len(body)))
+				b.ReportAllocs()
+				for b.Loop() {
+					p := target.Reply(r, "fast")
+					p.Begin(200, headers("content-type", "application/json"))
+					if _, err := p.Whole(body); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
