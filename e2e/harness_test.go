@@ -44,6 +44,7 @@ var world struct {
 	gateway *gateway
 	pool    *pool
 	all     []*gateway // everything that was started, for the look at the logs in the end
+	showing sync.Map   // tests that show the log when they fail
 	seen    transcript // every answer that a client got
 	mu      sync.Mutex
 }
@@ -131,6 +132,9 @@ func shared(t testing.TB) *gateway {
 }
 
 func (g *gateway) showOnFailure(t testing.TB) {
+	if _, again := world.showing.LoadOrStore(t.Name(), true); again {
+		return
+	}
 	from := g.log.len()
 	t.Cleanup(func() {
 		if t.Failed() {
@@ -256,7 +260,7 @@ type pool struct {
 
 const (
 	openaiModels = 150
-	claudeModels = 20
+	claudeModels = 40
 )
 
 func newPool(t testing.TB) *pool {
