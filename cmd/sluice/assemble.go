@@ -161,7 +161,7 @@ func params(c *config.Config, d *config.Deployment, s surroundings) adapters.Par
 		ExtraHeaders:         map[string]string{},
 		Defaults:             d.Defaults,
 		ExtraBody:            d.ExtraBody,
-		DropParams:           d.DropParams || c.Settings.DropParams,
+		DropParams:           d.DropParams,
 		AdditionalDropParams: d.AdditionalDropParams,
 	}
 	for name, value := range d.ExtraHeaders {
@@ -244,7 +244,8 @@ func routeSettings(c *config.Config) route.Settings {
 	return s
 }
 
-// groups publishes a route for every group that a client can ask for.
+// groups publishes a route for every group: hidden ones too, for a call whose own group is out of service
+// begins with a fallback.
 func (a *assembly) groups() {
 	members := map[string][]xds.Member{}
 	for _, d := range a.deployments {
@@ -253,13 +254,9 @@ func (a *assembly) groups() {
 			members[d.config.Group] = append(members[d.config.Group], xds.Member{Cluster: own.Cluster, Weight: share(d.config)})
 		}
 	}
-	for _, name := range a.config.Groups() {
-		g := xds.Group{Name: name, Members: members[name]}
-		next, ok := a.config.Router.Fallbacks[name]
-		if !ok {
-			next = a.config.Router.Fallbacks["*"]
-		}
-		for _, f := range next {
+	for _, group := range a.snapshot.Table.Groups() {
+		g := xds.Group{Name: group.Name, Members: members[group.Name]}
+		for _, f := range group.Fallbacks {
 			g.Fallbacks = append(g.Fallbacks, xds.Fallback{Group: f, Members: members[f]})
 		}
 		a.model.Groups = append(a.model.Groups, g)

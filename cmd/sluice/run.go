@@ -117,7 +117,9 @@ func (r *instance) loadConfig() (*config.Config, error) {
 		return nil, err
 	}
 	if o.dropParams {
-		c.Settings.DropParams = true
+		for i := range c.Deployments {
+			c.Deployments[i].DropParams = true
+		}
 	}
 	if o.requestTimeout > 0 {
 		c.Router.Timeout = o.requestTimeout
