@@ -6,9 +6,16 @@ import (
 	"google.golang.org/protobuf/types/known/anypb"
 )
 
+// pack is anypb.New with the same bytes for the same message, always: what only looks changed would be sent
+// to every Envoy anew, and a listener that is sent anew drains its connections.
+func pack(m proto.Message) (*anypb.Any, error) {
+	out := new(anypb.Any)
+	return out, anypb.MarshalFrom(out, m, proto.MarshalOptions{Deterministic: true})
+}
+
 // extension names a typed config the way Envoy's extension points want it.
 func extension(name string, config proto.Message) (*corev3.TypedExtensionConfig, error) {
-	packed, err := anypb.New(config)
+	packed, err := pack(config)
 	if err != nil {
 		return nil, err
 	}
@@ -16,7 +23,7 @@ func extension(name string, config proto.Message) (*corev3.TypedExtensionConfig,
 }
 
 func transportSocket(config proto.Message) (*corev3.TransportSocket, error) {
-	packed, err := anypb.New(config)
+	packed, err := pack(config)
 	if err != nil {
 		return nil, err
 	}

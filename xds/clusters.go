@@ -90,7 +90,7 @@ func cluster(c Cluster, m Model) (*clusterv3.Cluster, error) {
 // byDNS takes every address of the name as a host of its own (what was STRICT_DNS): only so can a second
 // priority stand behind it, see assignment.
 func byDNS() (*clusterv3.Cluster_CustomClusterType, error) {
-	config, err := anypb.New(&dnsv3.DnsCluster{
+	config, err := pack(&dnsv3.DnsCluster{
 		DnsLookupFamily: dnscommonv3.DnsLookupFamily_V4_PREFERRED,
 		RespectDnsTtl:   true,
 		DnsRefreshRate:  durationpb.New(15 * time.Second),
@@ -169,7 +169,7 @@ func protocolOptions(c Cluster) (*anypb.Any, error) {
 				ProtocolConfig: &upstreamsv3.HttpProtocolOptions_ExplicitHttpConfig_HttpProtocolOptions{
 					HttpProtocolOptions: &corev3.Http1ProtocolOptions{}}}}
 	}
-	return anypb.New(out)
+	return pack(out)
 }
 
 func http2Options() *corev3.Http2ProtocolOptions {

@@ -14,7 +14,6 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -105,7 +104,7 @@ func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
 
 // onRetries runs the filter where Envoy's attempt count is not 1.
 func onRetries(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithMatcher, error) {
-	filter, err := anypb.New(p)
+	filter, err := pack(p)
 	if err != nil {
 		return nil, err
 	}
@@ -141,7 +140,7 @@ func onRetries(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithM
 }
 
 func xdsExtension(name string, config proto.Message) (*xdscorev3.TypedExtensionConfig, error) {
-	packed, err := anypb.New(config)
+	packed, err := pack(config)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +155,7 @@ type named struct {
 func httpFilters(filters ...named) ([]*hcmv3.HttpFilter, error) {
 	out := make([]*hcmv3.HttpFilter, 0, len(filters))
 	for _, f := range filters {
-		packed, err := anypb.New(f.config)
+		packed, err := pack(f.config)
 		if err != nil {
 			return nil, err
 		}

@@ -12,7 +12,6 @@ import (
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	earlyv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/http/early_header_mutation/header_mutation/v3"
 	tlsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/transport_sockets/tls/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -21,12 +20,16 @@ import (
 
 const filterAllowList = "sluice.allow_list"
 
+// clientIdle is the longest silence of a stream before its group is known; a group's route has its own. It
+// does not follow the configuration, because nothing in a listener may change.
+const clientIdle = 11 * time.Minute
+
 func listener(m Model) (*listenerv3.Listener, error) {
 	manager, err := connectionManager(m)
 	if err != nil {
 		return nil, err
 	}
-	packed, err := anypb.New(manager)
+	packed, err := pack(manager)
 	if err != nil {
 		return nil, err
 	}
@@ -95,7 +98,7 @@ func connectionManager(m Model) (*hcmv3.HttpConnectionManager, error) {
 		ServerName:                    "sluice",
 		NormalizePath:                 wrapperspb.Bool(true),
 		MergeSlashes:                  true,
-		StreamIdleTimeout:             durationpb.New(m.Timeouts.Idle + time.Minute),
+		StreamIdleTimeout:             durationpb.New(clientIdle),
 		RequestTimeout:                durationpb.New(m.Timeouts.Upload),
 		RequestHeadersTimeout:         durationpb.New(30 * time.Second),
 		DrainTimeout:                  durationpb.New(5 * time.Second),
@@ -134,7 +137,7 @@ func filterChain(m Model) ([]*hcmv3.HttpFilter, error) {
 // attemptLog writes one entry for every attempt that failed; a successful one is seen by the processor.
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/extensions/filters/http/router/v3/router.proto)
 func attemptLog() (*accesslogv3.AccessLog, error) {
-	config, err := anypb.New(&grpclogv3.HttpGrpcAccessLogConfig{
+	config, err := pack(&grpclogv3.HttpGrpcAccessLogConfig{
 		CommonConfig: &grpclogv3.CommonGrpcAccessLogConfig{
 			LogName: names.AttemptLog,
 			GrpcService: &corev3.GrpcService{TargetSpecifier: &corev3.GrpcService_EnvoyGrpc_{

@@ -7,7 +7,6 @@ import (
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	celv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/access_loggers/filters/cel/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
 	"github.com/sluicegw/sluice/envoy/failure"
@@ -70,7 +69,7 @@ func jsonBody(e *apierror.Error) *corev3.SubstitutionFormatString {
 }
 
 func celFilter(expression string) (*accesslogv3.AccessLogFilter, error) {
-	config, err := anypb.New(&celv3.ExpressionFilter{Expression: expression})
+	config, err := pack(&celv3.ExpressionFilter{Expression: expression})
 	if err != nil {
 		return nil, err
 	}

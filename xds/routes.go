@@ -1,6 +1,8 @@
 package xds
 
 import (
+	"time"
+
 	matchingv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	routev3 "github.com/envoyproxy/go-control-plane/envoy/config/route/v3"
@@ -111,7 +113,9 @@ func groupRoute(g Group, m Model) (*routev3.Route, error) {
 		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
 			ClusterSpecifier: &routev3.RouteAction_InlineClusterSpecifierPlugin{
 				InlineClusterSpecifierPlugin: &routev3.ClusterSpecifierPlugin{Extension: specifier}},
-			Timeout:     durationpb.New(0), // the call's deadline travels as a header
+			Timeout: durationpb.New(0), // the call's deadline travels as a header
+			// Beyond the silence that an attempt may keep, so that the attempt's limit is met first.
+			IdleTimeout: durationpb.New(m.Timeouts.Idle + time.Minute),
 			RetryPolicy: retry,
 		}},
 		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(m.Limits.Body)),
@@ -131,7 +135,7 @@ func priorityGroup(name string, members []Member) *prioritygroupv3.PriorityGroup
 // x-envoy-max-retries, and 401, 403 and 404 are added per call where another deployment can answer
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter).
 func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
-	previous, err := anypb.New(&previoushostsv3.PreviousHostsPredicate{})
+	previous, err := pack(&previoushostsv3.PreviousHostsPredicate{})
 	if err != nil {
 		return nil, err
 	}
@@ -194,7 +198,7 @@ func apiRoute() (*routev3.Route, error) {
 func perFilter(configs map[string]proto.Message) (map[string]*anypb.Any, error) {
 	out := make(map[string]*anypb.Any, len(configs))
 	for name, c := range configs {
-		packed, err := anypb.New(c)
+		packed, err := pack(c)
 		if err != nil {
 			return nil, err
 		}

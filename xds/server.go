@@ -4,8 +4,12 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
+	"time"
 
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	discoveryv3 "github.com/envoyproxy/go-control-plane/envoy/service/discovery/v3"
@@ -24,6 +28,10 @@ type Server struct {
 	cache cache.SnapshotCache
 	ads   serverv3.Server
 
+	// epoch is in every version, so that an Envoy that outlived another sluice does not take the first
+	// publication of this one for what it has.
+	epoch string
+
 	mu      sync.Mutex
 	version int
 	streams map[streamKey]*stream
@@ -35,13 +43,15 @@ type streamKey struct {
 	id    int64
 }
 
-// stream is what one Envoy has been sent and has taken, of the routes: they are sent last, and carry the
-// version of every publication.
+// stream is what one Envoy has been sent and has taken. The routes are sent last, and carry the version of
+// every publication: who has taken them has been sent everything.
 type stream struct {
 	node  string
-	sent  map[string]string // nonce → version
-	acked int
-	err   string // the newest rejection, until the next acknowledgement of that type
+	sent  map[string]int // nonce → version, of routes that have not been answered
+	acked int            // the newest version of the routes that was taken
+	// rejected is what Envoy said against the newest resources of a type, by type; taking newer ones of the
+	// same type clears it.
+	rejected map[string]string
 }
 
 // oneNode gives every Envoy the same snapshot.
@@ -54,6 +64,7 @@ func NewServer(ctx context.Context, log *slog.Logger) *Server {
 	s := &Server{
 		log:     log,
 		cache:   cache.NewSnapshotCache(true, oneNode{}, nil),
+		epoch:   strconv.FormatInt(time.Now().UnixNano(), 36),
 		streams: map[streamKey]*stream{},
 		changed: make(chan struct{}),
 	}
@@ -76,7 +87,7 @@ func (s *Server) Publish(ctx context.Context, m Model, cert *Certificate) (int, 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	version := s.version + 1
-	snapshot, err := Build(m, cert, strconv.Itoa(version))
+	snapshot, err := Build(m, cert, s.name(version))
 	if err != nil {
 		return 0, err
 	}
@@ -87,25 +98,32 @@ func (s *Server) Publish(ctx context.Context, m Model, cert *Certificate) (int, 
 	return version, nil
 }
 
+// name is a version as Envoy sees it.
+func (s *Server) name(version int) string { return s.epoch + "." + strconv.Itoa(version) }
+
+// number is what name made the text from; 0: another sluice did.
+func (s *Server) number(name string) int {
+	text, ours := strings.CutPrefix(name, s.epoch+".")
+	n, err := strconv.Atoi(text)
+	if !ours || err != nil {
+		return 0
+	}
+	return n
+}
+
 // Wait returns when at least one Envoy is connected and every connected one has taken version. An Envoy
 // that rejects it is an error that carries Envoy's words.
 func (s *Server) Wait(ctx context.Context, version int) error {
 	for {
 		s.mu.Lock()
-		taken, rejected := len(s.streams) > 0, ""
-		for _, st := range s.streams {
-			taken = taken && st.acked >= version
-			if st.err != "" {
-				rejected = fmt.Sprintf("%s: %s", st.node, st.err)
-			}
-		}
+		taken, rejected := s.state(version)
 		changed := s.changed
 		s.mu.Unlock()
-		if taken {
-			return nil
-		}
 		if rejected != "" {
 			return fmt.Errorf("Envoy rejected the configuration: %s", rejected)
+		}
+		if taken {
+			return nil
 		}
 		select {
 		case <-changed:
@@ -113,6 +131,18 @@ func (s *Server) Wait(ctx context.Context, version int) error {
 			return fmt.Errorf("waiting for Envoy to take version %d: %w", version, ctx.Err())
 		}
 	}
+}
+
+// state tells whether all Envoys have taken version, and what any has against it; the caller holds mu.
+func (s *Server) state(version int) (taken bool, rejected string) {
+	taken = len(s.streams) > 0
+	for _, st := range s.streams {
+		taken = taken && st.acked >= version
+		for _, typeURL := range slices.Sorted(maps.Keys(st.rejected)) {
+			rejected = fmt.Sprintf("%s: %s", st.node, st.rejected[typeURL])
+		}
+	}
+	return taken, rejected
 }
 
 // Connected is how many Envoys are on the line.
@@ -148,7 +178,7 @@ func (s *Server) callbacks() serverv3.Callbacks {
 func (s *Server) open(key streamKey) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.streams[key] = &stream{sent: map[string]string{}}
+	s.streams[key] = &stream{sent: map[string]int{}, rejected: map[string]string{}}
 	s.moved()
 }
 
@@ -163,7 +193,7 @@ func (s *Server) sent(key streamKey, typeURL, nonce, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if st := s.streams[key]; st != nil && typeURL == resource.RouteType {
-		st.sent[nonce] = version
+		st.sent[nonce] = s.number(version)
 	}
 }
 
@@ -177,19 +207,22 @@ func (s *Server) answered(key streamKey, node *corev3.Node, typeURL, nonce strin
 	if node.GetId() != "" {
 		st.node = node.GetId()
 	}
-	if rejected != nil {
-		st.err = rejected.GetMessage()
-		s.log.Error("Envoy rejected a resource; it keeps the one it had", "envoy", st.node, "type", typeURL, "error", st.err)
-		s.moved()
+	version := st.sent[nonce]
+	delete(st.sent, nonce)
+	switch {
+	case rejected != nil:
+		text := rejected.GetMessage()
+		if st.rejected[typeURL] != text { // an Envoy may be offered the same again
+			s.log.Error("Envoy rejected a resource; it keeps the one it had", "envoy", st.node, "type", typeURL, "error", text)
+		}
+		st.rejected[typeURL] = text
+	case nonce != "": // a first request has none, and a subscription to more repeats an old one
+		delete(st.rejected, typeURL)
+		st.acked = max(st.acked, version)
+	default:
 		return
 	}
-	if version, ok := st.sent[nonce]; ok && typeURL == resource.RouteType {
-		delete(st.sent, nonce)
-		if v, err := strconv.Atoi(version); err == nil && v > st.acked {
-			st.acked, st.err = v, ""
-			s.moved()
-		}
-	}
+	s.moved()
 }
 
 // moved wakes all that wait; the caller holds mu.
