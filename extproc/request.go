@@ -62,7 +62,7 @@ func (c *Call) target(n int) *adapters.Target {
 
 // refuse ends the call with an error of sluice's own making.
 func (c *Call) refuse(e *apierror.Error) *wire.Reply {
-	c.failure = e
+	c.failure, c.refused = e, true
 	r := reply(wire.Other, 6)
 	c.ownHeaders(r)
 	if e.RetryAfter == 0 {

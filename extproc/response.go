@@ -27,7 +27,7 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	c.upstreamFailed = status >= 400
 	c.reply = c.target(c.answering).Reply(c.request, c.alias)
 	c.framing = c.reply.Begin(status, m.Headers.Get)
-	defer func() { c.overhead += since(c.answered) }()
+	c.overhead += since(c.answered) // before awaitBody: the deadline reads it
 	if c.framing == adapters.Events && !m.EndOfStream {
 		r := reply(wire.ResponseHeaders, 16+len(m.Headers))
 		c.answerHeaders(r, m.Headers)
@@ -60,7 +60,7 @@ func (c *Call) attempts() int {
 
 // refuseLate ends a call whose attempts are over with an error.
 func (c *Call) refuseLate(e *apierror.Error) *wire.Reply {
-	c.failure = e
+	c.failure, c.refused = e, true
 	r := reply(wire.Other, 16)
 	c.answerHeaders(r, nil)
 	r.SetHeader("x-should-retry", "false")
@@ -154,8 +154,12 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 	r.SetHeader("x-litellm-response-duration-ms", inMilliseconds(since(c.began)))
 	r.SetHeader("x-litellm-overhead-duration-ms", inMilliseconds(c.overhead))
 	for i := range provider {
-		if p := &provider[i]; !hopHeader(p.Name) {
-			r.Remove = append(r.Remove, p.Name)
+		p := &provider[i]
+		if hopHeader(p.Name) {
+			continue
+		}
+		r.Remove = append(r.Remove, p.Name)
+		if !gatewayHeader(p.Name) {
 			r.SetHeader("llm_provider-"+p.Name, p.Value)
 		}
 	}

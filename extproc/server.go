@@ -2,9 +2,11 @@ package extproc
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math/rand/v2"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 
@@ -78,7 +80,15 @@ func GRPCOptions(maxBody int64) []grpc.ServerOption {
 
 // Process is one ext_proc stream: of the router's filter, which sees a call once, or of the upstream
 // filter, which sees one attempt.
-func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) error {
+//
+// A panic costs the one call that it happened in.
+func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err error) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.Log.Error("a call failed by a fault in sluice", "panic", v, "stack", string(debug.Stack()))
+			err = status.Error(codes.Internal, "sluice could not process this call")
+		}
+	}()
 	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
 		if from := md.Get(names.MetadataFilter); len(from) == 1 && from[0] == names.FilterUpstream {
 			return s.upstream(stream)
@@ -118,6 +128,10 @@ func ended(err error) error {
 
 // answer is the reply to one message, or an error that fails the call closed.
 func (c *Call) answer(in *wire.Message) (*wire.Reply, error) {
+	if !c.expects(in.Kind) {
+		return nil, fmt.Errorf("Envoy sent message %d after message %d", in.Kind, c.last)
+	}
+	c.last = in.Kind
 	switch in.Kind {
 	case wire.RequestHeaders:
 		return c.onRequestHeaders(in), nil
@@ -131,6 +145,20 @@ func (c *Call) answer(in *wire.Message) (*wire.Reply, error) {
 		return pass(in.Kind), nil
 	}
 	return nil, errors.New("Envoy sent a message that this version of sluice does not know")
+}
+
+// expects tells whether a message may come now: each part of a call comes once and in order, but for the
+// pieces of an answer's body; a body only after a key was found; nothing after the end.
+func (c *Call) expects(k wire.Kind) bool {
+	switch {
+	case c.refused, c.finished && k != wire.ResponseTrailers:
+		return false
+	case k == wire.RequestBody:
+		return c.key != nil && c.last < k
+	case k == wire.ResponseBody:
+		return c.last <= k
+	}
+	return c.last < k
 }
 
 // random feeds the planner; math/rand/v2's global source is safe for concurrent use and needs no lock.
