@@ -12,8 +12,15 @@ import (
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
-// clock is replaced by tests.
-var clock = time.Now
+// clock and randomID are replaced by tests.
+var (
+	clock    = time.Now
+	randomID = func() string {
+		var b [12]byte
+		_, _ = rand.Read(b[:]) // never fails: crypto/rand would rather stop the program
+		return hex.EncodeToString(b[:])
+	}
+)
 
 // anthropicReply turns a message of Claude's, whole or streamed, into OpenAI's completion.
 //
@@ -99,9 +106,7 @@ func finishReason(stop string) string {
 func (t *anthropicReply) setID(id jsondoc.Value) {
 	t.id = "chatcmpl-" + strings.TrimPrefix(id.Inner(), "msg_")
 	if id.Inner() == "" {
-		var b [12]byte
-		_, _ = rand.Read(b[:]) // never fails: crypto/rand would rather stop the program
-		t.id = "chatcmpl-" + hex.EncodeToString(b[:])
+		t.id = "chatcmpl-" + randomID()
 	}
 }
 

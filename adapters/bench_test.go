@@ -11,15 +11,12 @@ func benchRequest(size int) []byte {
 	var b strings.Builder
 	b.WriteString(`{"model":"fast","stream":true,"temperature":0.7,"max_tokens":500,"messages":[{"role":"system","content":"You are a helpful assistant."}`)
 	text := strings.Repeat(`The quick brown fox jumps over the lazy dog, said \"somebody\" to no one.\n`, 12)
-	for i := 0; b.Len() < size-len(text); i++ {
+	for i := 0; b.Len() < size-300; i++ {
 		role := "user"
 		if i%2 == 1 {
 			role = "assistant"
 		}
 		fmt.Fprintf(&b, `,{"role":"%s","content":"%s"}`, role, text[:min(len(text), max(15, size-b.Len()-60))/15*15])
-		if i == 0 && size <= 2<<10 {
-			break
-		}
 	}
 	b.WriteString(`,{"role":"user","content":"And then?"}],"tools":[{"type":"function","function":{"name":"weather","parameters":{"type":"object","properties":{"city":{"type":"string"}}}}}]}`)
 	return []byte(b.String())

@@ -22,7 +22,10 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the want files of testdata")
 
-func init() { clock = func() time.Time { return time.Unix(1700000000, 0) } }
+func init() {
+	clock = func() time.Time { return time.Unix(1700000000, 0) }
+	randomID = func() string { return "random" }
+}
 
 // golden is one case: a txtar file with
 //
