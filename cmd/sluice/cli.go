@@ -28,6 +28,8 @@ type options struct {
 	concurrency int    // Envoy's worker threads; 0: chosen by the number of processors
 	runtimeDir  string // where the sockets between Envoy and sluice are; empty: a private temporary one
 
+	control control // where Envoys on other machines join; zero: nowhere
+
 	drainTimeout   time.Duration // how long running calls may go on after a signal to stop
 	maxBody        int64         // bytes of a request or an answer; 0: the configuration's, or the default
 	requestTimeout time.Duration // of one attempt; 0: the configuration's
@@ -113,6 +115,11 @@ func flagSet(o *options, t *flagText) *pflag.FlagSet {
 	f.IntVar(&o.concurrency, "concurrency", 0, "")
 	f.IntVar(&t.workers, "num-workers", 0, "")
 	f.StringVar(&o.runtimeDir, "runtime-dir", "", "")
+	f.StringVar(&o.control.address, "control-address", "", "")
+	f.StringVar(&o.control.cert, "control-cert", "", "")
+	f.StringVar(&o.control.key, "control-key", "", "")
+	f.StringVar(&o.control.ca, "control-ca", "", "")
+	f.StringVar(&o.control.envoyDir, "envoy-tls-dir", "", "")
 	f.StringVar(&t.drain, "drain-timeout", defaultDrain.String(), "")
 	f.StringVar(&t.body, "max-body-size", "", "")
 	f.StringVar(&t.timeout, "request-timeout", "", "")

@@ -48,8 +48,16 @@ Envoy:
       --envoy-path FILE        the Envoy to run, 1.40.0 or newer (ENVOY_PATH)
       --concurrency N          Envoy's threads; 0, the default, chooses by the processors
       --num_workers N          LiteLLM's name for --concurrency (NUM_WORKERS)
-      --runtime-dir DIR        where the sockets between the two are; needed with
-                               --envoy external
+      --runtime-dir DIR        where the sockets between the two are; with --envoy
+                               external, for an Envoy on this machine
+      --control-address HOST:PORT
+                               with --envoy external, for Envoys on other machines: they
+                               join here, over mutual TLS. Needs the next three, in PEM
+      --control-cert FILE, --control-key FILE
+                               sluice's certificate, with the DNS name that Envoys dial
+      --control-ca FILE        who signs the Envoys' certificates; any other is refused
+      --envoy-tls-dir DIR      on Envoy's machine, the folder of its tls.crt, tls.key and
+                               ca.crt (default /etc/sluice/envoy-tls)
 
 Logs:
       --debug                  log more (DEBUG)

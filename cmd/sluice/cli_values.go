@@ -31,11 +31,14 @@ func (o *options) finish(t flagText, f *pflag.FlagSet) error {
 	case "managed":
 	case "external":
 		o.external = true
-		if o.runtimeDir == "" {
-			return usage("--envoy external needs --runtime-dir DIR, where the other Envoy finds sluice's sockets")
+		if o.runtimeDir == "" && o.control.address == "" {
+			return usage("--envoy external needs --runtime-dir DIR, where an Envoy on this machine finds sluice's sockets, or --control-address HOST:PORT for one elsewhere")
 		}
 	default:
 		return usage("--envoy %s: it is managed (sluice runs Envoy) or external (others do)", t.envoy)
+	}
+	if err := o.control.check(o.external); err != nil {
+		return err
 	}
 	switch t.format {
 	case "text", "json":

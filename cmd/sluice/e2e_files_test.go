@@ -8,7 +8,9 @@ import (
 	"crypto/x509"
 	"crypto/x509/pkix"
 	"encoding/pem"
+	"io"
 	"math/big"
+	"net"
 	"os"
 	"strings"
 	"time"
@@ -20,9 +22,11 @@ import (
 // once.
 func cmdCert(s *step) {
 	name := s.next("a common name")
-	chain, key, err := selfSigned(name)
+	a, err := newAuthority(name)
 	s.Check(err)
-	s.replace("cert.pem", chain)
+	key, err := keyPEM(a.key)
+	s.Check(err)
+	s.replace("cert.pem", a.pem)
 	s.replace("key.pem", key)
 }
 
@@ -32,23 +36,101 @@ func (s *step) replace(file string, text []byte) {
 	s.Check(os.Rename(s.MkAbs(file+".new"), s.MkAbs(file)))
 }
 
-func selfSigned(name string) (chain, key []byte, err error) {
+// authority signs certificates for localhost.
+type authority struct {
+	cert *x509.Certificate
+	key  *ecdsa.PrivateKey
+	pem  []byte
+}
+
+func newAuthority(name string) (*authority, error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{"localhost"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
+	if err != nil {
+		return nil, err
+	}
+	cert, err := x509.ParseCertificate(der)
+	return &authority{cert, key, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})}, err
+}
+
+// sign makes another pair for localhost.
+func (a *authority) sign() (chain, key []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		return nil, nil, err
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(time.Now().UnixNano()), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name},
+		SerialNumber: big.NewInt(time.Now().UnixNano()), DNSNames: []string{"localhost"},
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IsCA: true, BasicConstraintsValid: true,
 	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	der, err := x509.CreateCertificate(rand.Reader, template, a.cert, private.Public(), a.key)
 	if err != nil {
 		return nil, nil, err
 	}
-	pkcs8, err := x509.MarshalPKCS8PrivateKey(private)
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
-		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), err
+	key, err = keyPEM(private)
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), key, err
+}
+
+func keyPEM(key *ecdsa.PrivateKey) ([]byte, error) {
+	pkcs8, err := x509.MarshalPKCS8PrivateKey(key)
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: pkcs8}), err
+}
+
+// cmdAuthority: authority NAME
+//
+// Makes a certificate authority, and writes ca.crt and two pairs that it has signed for localhost: tls.crt
+// and tls.key into NAME/, sluice.crt and sluice.key likewise.
+func cmdAuthority(s *step) {
+	name := s.next("a name")
+	a, err := newAuthority(name)
+	s.Check(err)
+	s.Check(os.MkdirAll(s.MkAbs(name), 0o700))
+	s.replace(name+"/ca.crt", a.pem)
+	for _, pair := range []string{"tls", "sluice"} {
+		chain, key, err := a.sign()
+		s.Check(err)
+		s.replace(name+"/"+pair+".crt", chain)
+		s.replace(name+"/"+pair+".key", key)
+	}
+}
+
+// cmdDial: dial ADDRESS [AUTHORITY]
+//
+// Dials over TLS and speaks HTTP/2's first words, with the authority's tls.crt or with no certificate;
+// fails unless the other end answers.
+func cmdDial(s *step) {
+	address := s.next("an address")
+	config := &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}}
+	if len(s.args) > 0 {
+		pair, err := tls.LoadX509KeyPair(s.MkAbs(s.args[0]+"/tls.crt"), s.MkAbs(s.args[0]+"/tls.key"))
+		s.Check(err)
+		config.Certificates = []tls.Certificate{pair}
+	}
+	err := func() error {
+		conn, err := tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", address, config)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = conn.Close() }()
+		_ = conn.SetDeadline(time.Now().Add(patience))
+		if _, err := io.WriteString(conn, "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00"); err != nil {
+			return err
+		}
+		_, err = conn.Read(make([]byte, 1))
+		return err
+	}()
+	s.Logf("dial: %v", err)
+	if (err == nil) == s.neg {
+		s.Fatalf("dialling %s: %v", address, err)
+	}
 }
 
 // cmdShown: shown [@NAME] NAME

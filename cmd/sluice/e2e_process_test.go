@@ -1,7 +1,7 @@
 package main
 
 import (
-	"bytes"
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -22,8 +22,8 @@ const patience = 30 * time.Second
 // process is one started sluice, or an Envoy that joins one.
 type process struct {
 	cmd    *exec.Cmd
-	out    bytes.Buffer // standard output; complete when ended is closed
-	log    transcript
+	out    transcript // standard output
+	log    transcript // standard error
 	ended  chan struct{}
 	err    error
 	url    string
@@ -87,7 +87,7 @@ func (s *step) mustRun() *process {
 // cmdSluice: sluice start|launch|stop|kill|hup|term|wait [@NAME] [FLAGS…]
 //
 // start runs sluice on a free port ($PORT, or $PORT_NAME) with config.yaml, or the flags' own, and waits
-// until it is ready; "! sluice start" expects that it ends instead, with its words in stderr. launch does
+// until it is ready ($PID, or $PID_NAME, is its process); "! sluice start" expects that it ends instead, with its words in stderr. launch does
 // not wait. stop is SIGTERM and waits for a good end; wait waits for that alone.
 func cmdSluice(s *step) {
 	verb := s.next("start, launch, stop, kill, hup, term or wait")
@@ -153,6 +153,7 @@ func (s *step) start(wait bool) {
 	p := s.spawn(s.w.binary, args)
 	p.url = scheme + "://127.0.0.1:" + port
 	s.w.running[name] = p
+	s.Setenv(strings.Replace(variable, "PORT", "PID", 1), strconv.Itoa(p.cmd.Process.Pid))
 	switch {
 	case s.neg:
 		s.awaitEnd(p)
@@ -277,7 +278,12 @@ func (s *step) awaitGone(pid int) {
 }
 
 func (s *step) join(p *process) {
-	s.Check(os.WriteFile(s.MkAbs("joining.json"), p.out.Bytes(), 0o600))
+	var printed []byte
+	s.eventually("sluice has printed a bootstrap", func() bool {
+		printed = []byte(p.out.String())
+		return json.Valid(printed)
+	})
+	s.Check(os.WriteFile(s.MkAbs("joining.json"), printed, 0o600))
 	if old := s.w.running["envoy"]; old != nil {
 		old.kill()
 	}
@@ -313,6 +319,11 @@ func stat(file string) (int, []string) {
 	pid, _ := strconv.Atoi(strings.Fields(head)[0])
 	return pid, strings.Fields(tail)
 }
+
+// cmdPort: port VARIABLE
+//
+// Sets a variable to a free port.
+func cmdPort(s *step) { s.Setenv(s.next("a variable"), strconv.Itoa(s.freePort())) }
 
 func (s *step) freePort() int {
 	l, err := net.Listen("tcp", "127.0.0.1:0")

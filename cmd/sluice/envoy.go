@@ -14,6 +14,9 @@ import (
 
 // bootstrap is what Envoy needs to find sluice; everything else comes over xDS.
 func (r *instance) bootstrap(node string) ([]byte, error) {
+	if r.options.control.address != "" {
+		return r.remoteBootstrap(node)
+	}
 	at := func(cluster, socket string) envoy.Upstream {
 		return envoy.Upstream{Cluster: cluster, Addresses: []string{r.socket(socket)}}
 	}
@@ -25,6 +28,29 @@ func (r *instance) bootstrap(node string) ([]byte, error) {
 		ExtProc:     at(names.ClusterExtProc, "ext_proc"),
 		ALS:         at(names.ClusterALS, "control"),
 		API:         at(names.ClusterAPI, "api"),
+	})
+}
+
+// remoteBootstrap is for an Envoy on another machine: all four ways lead to the one control address.
+func (r *instance) remoteBootstrap(node string) ([]byte, error) {
+	address, name, err := r.options.control.advertised()
+	if err != nil {
+		return nil, err
+	}
+	to := func(cluster string) envoy.Upstream {
+		return envoy.Upstream{Cluster: cluster, Addresses: []string{address}}
+	}
+	dir := r.options.control.envoyFolder()
+	return envoy.Bootstrap(envoy.Params{
+		NodeID:      node,
+		NodeCluster: "sluice",
+		Admin:       "/tmp/sluice-envoy-admin.sock",
+		XDS:         to(names.ClusterXDS),
+		ExtProc:     to(names.ClusterExtProc),
+		ALS:         to(names.ClusterALS),
+		API:         to(names.ClusterAPI),
+		TLS: &envoy.TLS{Cert: filepath.Join(dir, "tls.crt"), Key: filepath.Join(dir, "tls.key"),
+			CA: filepath.Join(dir, "ca.crt"), ServerName: name},
 	})
 }
 
@@ -82,11 +108,6 @@ func (r *instance) firstSnapshot(ctx context.Context, supervisor *envoy.Supervis
 
 // offer prints the bootstrap for an Envoy that others run, and waits for the first one to join.
 func (r *instance) offer(ctx context.Context, stdout io.Writer) error {
-	dir, err := filepath.Abs(r.dir)
-	if err != nil {
-		return err
-	}
-	r.dir = dir
 	bootstrap, err := r.bootstrap("external")
 	if err != nil {
 		return err
@@ -94,7 +115,11 @@ func (r *instance) offer(ctx context.Context, stdout io.Writer) error {
 	if _, err := fmt.Fprintf(stdout, "%s\n", bootstrap); err != nil {
 		return err
 	}
-	r.log.Info("waiting for an Envoy to join: start one with the bootstrap printed on standard output", "sockets", r.dir)
+	where := "sockets in " + r.dir
+	if r.options.control.address != "" {
+		where = r.options.control.address
+	}
+	r.log.Info("waiting for an Envoy to join: start one with the bootstrap printed on standard output", "at", where)
 	r.waiting.Store("an Envoy to join")
 	return r.gateway.xds.Wait(ctx, 1)
 }

@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -227,7 +228,11 @@ func runtimeDir(o options) (string, error) {
 	if err := os.MkdirAll(o.runtimeDir, 0o700); err != nil {
 		return "", fmt.Errorf("--runtime-dir: %w", err)
 	}
-	return o.runtimeDir, nil
+	dir, err := filepath.Abs(o.runtimeDir)
+	if err != nil {
+		return "", fmt.Errorf("--runtime-dir: %w", err)
+	}
+	return dir, nil
 }
 
 // build makes the parts and has them listen.

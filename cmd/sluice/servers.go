@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 
 	"github.com/sluicegw/sluice"
 	"github.com/sluicegw/sluice/cmd/sluice/demo"
@@ -22,6 +23,7 @@ type servers struct {
 	control, process *grpc.Server
 	api              *admin.Server
 	demo             *http.Server
+	remote           *grpc.Server // control and process for Envoys on other machines; nil: there are none
 }
 
 func (r *instance) socket(name string) string { return filepath.Join(r.dir, name+".sock") }
@@ -47,12 +49,44 @@ func (r *instance) listen() (*servers, error) {
 			return nil, err
 		}
 		go func() {
-			if err := serve(l); err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) {
-				r.log.Error("a server ended", "server", name, "error", err)
-			}
+			r.served(name, serve(l))
 		}()
 	}
+	if r.options.control.address != "" {
+		if err := r.listenRemote(s); err != nil {
+			s.stop()
+			return nil, err
+		}
+	}
 	return s, nil
+}
+
+// listenRemote lets Envoys on other machines dial everything by one port: gRPC and the HTTP API are told
+// apart by what the TLS handshake agreed on.
+func (r *instance) listenRemote(s *servers) error {
+	g := r.gateway
+	options := append(extproc.GRPCOptions(g.proc.MaxBody),
+		// Envoys ping to find out about a machine that has vanished; gRPC's default takes that for an attack.
+		grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: 5 * time.Second, PermitWithoutStream: true}),
+		grpc.KeepaliveParams(keepalive.ServerParameters{Time: 30 * time.Second, Timeout: 10 * time.Second}))
+	s.remote = grpc.NewServer(options...)
+	g.xds.Register(s.remote)
+	g.proc.RegisterAttemptLog(s.remote)
+	g.proc.Register(s.remote)
+	l, err := listenControl(r.options.control, r.log)
+	if err != nil {
+		return err
+	}
+	go func() { r.served("control-address", s.remote.Serve(l.grpc)) }()
+	go func() { r.served("control-address", s.api.Serve(l.http)) }()
+	return nil
+}
+
+// served says why a server ended, if nobody has ended it.
+func (r *instance) served(name string, err error) {
+	if err != nil && !errors.Is(err, http.ErrServerClosed) && !errors.Is(err, grpc.ErrServerStopped) && !errors.Is(err, net.ErrClosed) {
+		r.log.Error("a server ended", "server", name, "error", err)
+	}
 }
 
 func (s *servers) stop() {
@@ -60,6 +94,9 @@ func (s *servers) stop() {
 	defer cancel()
 	_ = s.api.Shutdown(ctx) // the process ends either way
 	_ = s.demo.Close()
+	if s.remote != nil {
+		s.remote.Stop()
+	}
 	s.process.Stop()
 	s.control.Stop()
 }
