@@ -21,7 +21,9 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	}
 	c.answering = m.Attributes.Attempt
 	if c.deployment(c.answering) == nil {
-		return c.refuseLate(apierror.New(apierror.Internal, 500, "the plan has no attempt %d", c.answering))
+		e := apierror.New(apierror.Internal, 500, "the plan has no attempt %d", c.answering)
+		c.answering = 0 // nobody's
+		return c.refuseLate(e)
 	}
 	c.release()
 	c.upstreamFailed = status >= 400
