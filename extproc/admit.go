@@ -115,7 +115,7 @@ func (c *Call) can(d *route.Deployment, r *adapters.Request) error {
 	if own.Out != "" {
 		return apierror.New(apierror.Unavailable, 503, "model %s is configured, but out of service: %s", r.Model(), own.Out)
 	}
-	if !c.server.Warm(own.Cluster) {
+	if !c.server.Warm(own.Cluster) || (own.Timed != "" && !c.server.Warm(own.Timed)) {
 		return apierror.New(apierror.Unavailable, 503, "the deployment is not ready yet")
 	}
 	if err := own.Target.Supports(r); err != nil {
