@@ -14,6 +14,7 @@ type assembly struct {
 	p       *Reply
 	head    []byte // the members that all chunks share
 	usage   []byte
+	text    bool // the chunks are of a completion, not of a chat
 	choices []*choice
 }
 
@@ -61,6 +62,7 @@ func (a *assembly) assemble(stream []byte) ([]byte, *apierror.Error) {
 
 func (a *assembly) chunk(doc *jsondoc.Doc) *apierror.Error {
 	if a.head == nil {
+		a.text = doc.Get("object").Is("text_completion")
 		for _, m := range doc.Members() {
 			switch m.Name {
 			case "choices", "usage", "object":
@@ -187,7 +189,7 @@ func (c *choice) toolCall(v jsondoc.Value) bool {
 
 func (a *assembly) append() []byte {
 	dst := append([]byte{'{'}, a.head...)
-	if a.p.call.r.op == Completion {
+	if a.text {
 		dst = append(dst, `"object":"text_completion","choices":[`...)
 	} else {
 		dst = append(dst, `"object":"chat.completion","choices":[`...)
@@ -196,7 +198,7 @@ func (a *assembly) append() []byte {
 		if i > 0 {
 			dst = append(dst, ',')
 		}
-		dst = c.append(dst, a.p.call.r.op)
+		dst = c.append(dst, a.text)
 	}
 	dst = append(dst, ']')
 	if a.usage != nil {
@@ -205,13 +207,13 @@ func (a *assembly) append() []byte {
 	return append(dst, '}')
 }
 
-func (c *choice) append(dst []byte, op Op) []byte {
+func (c *choice) append(dst []byte, text bool) []byte {
 	dst = strconv.AppendInt(append(dst, `{"index":`...), c.index, 10)
 	quoted := func(name string, text []byte) {
 		dst = append(append(append(dst, name...), '"'), text...)
 		dst = append(dst, '"')
 	}
-	if op == Completion {
+	if text {
 		quoted(`,"text":`, c.text)
 	} else {
 		dst = append(dst, `,"message":{"role":"assistant","content":`...)

@@ -1,7 +1,6 @@
 package adapters
 
 import (
-	"slices"
 	"strings"
 
 	"github.com/sluicegw/sluice/adapters/jsondoc"
@@ -54,6 +53,7 @@ func newCall(t *Target, r *Request) call {
 			c.overlay(m.Name, t.defaults.ValueOf(m))
 		}
 	}
+	c.cut()
 	return c
 }
 
@@ -65,8 +65,10 @@ func (c *call) overlay(name string, v jsondoc.Value) {
 
 // never tells whether additional_drop_params, the deployment's or the client's, holds a field.
 func (c *call) never(name string) bool {
-	if len(c.t.drop) > 0 && slices.Contains(c.t.drop, name) {
-		return true
+	for i := range c.t.drop {
+		if c.t.drop[i].field == name && len(c.t.drop[i].steps) == 0 {
+			return true
+		}
 	}
 	for v := range c.r.doc.Get("additional_drop_params").Elements() {
 		if v.Is(name) {
@@ -74,6 +76,16 @@ func (c *call) never(name string) bool {
 		}
 	}
 	return false
+}
+
+// cut takes out what additional_drop_params name inside fields.
+func (c *call) cut() {
+	for i := range c.t.drop {
+		d := &c.t.drop[i]
+		if v := c.get(d.field); v != "" && len(d.steps) > 0 {
+			c.set(d.field, jsondoc.Value(appendDropped(nil, v, d.steps)))
+		}
+	}
 }
 
 // get is a field that would be sent, or "".

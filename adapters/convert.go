@@ -37,8 +37,8 @@ func (p *Reply) unroll(whole []byte) ([]byte, *apierror.Error) {
 		return nil, p.bad("%s", err)
 	}
 	dst := make([]byte, 0, 2*len(whole)+256)
-	object := "chat.completion.chunk"
-	if p.call.r.op == Completion {
+	object, text := "chat.completion.chunk", p.doc.Get("object").Is("text_completion")
+	if text {
 		object = "text_completion"
 	}
 	head := func() {
@@ -54,7 +54,7 @@ func (p *Reply) unroll(whole []byte) ([]byte, *apierror.Error) {
 	}
 	for c := range p.doc.Get("choices").Elements() {
 		head()
-		dst = appendChunkChoice(dst, c, p.call.r.op)
+		dst = appendChunkChoice(dst, c, text)
 		dst = append(dst, "]}\n\n"...)
 	}
 	if u := p.doc.Get("usage"); p.call.r.includeUsage && u.IsObject() {
@@ -66,8 +66,8 @@ func (p *Reply) unroll(whole []byte) ([]byte, *apierror.Error) {
 
 // appendChunkChoice appends a whole choice as a chunk's: the message is the delta, its tool calls have
 // an index.
-func appendChunkChoice(dst []byte, c jsondoc.Value, op Op) []byte {
-	if op != Chat {
+func appendChunkChoice(dst []byte, c jsondoc.Value, text bool) []byte {
+	if text {
 		return append(dst, c...)
 	}
 	dst = append(dst, '{')

@@ -75,8 +75,9 @@ var (
 	}
 )
 
-// providers holds every provider that is built. One more provider with OpenAI's API is one more row.
-var providers = []provider{
+// providers holds every provider that is built. One more provider with OpenAI's API is one more row,
+// here if it has quirks, in plainProviders if it has none.
+var providers = append([]provider{
 	{
 		name: "openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
 		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, noReasoningBack: true},
@@ -179,12 +180,42 @@ var providers = []provider{
 		name: "demo", env: []string{"DEMO_API_KEY"}, keyless: true,
 		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
 	},
+}, plainRows()...)
+
+// plainProviders have OpenAI's API and no quirks that we know of.
+var plainProviders = []struct{ name, base, env string }{
+	{"aiml", "https://api.aimlapi.com/v1", "AIML_API_KEY"},
+	{"dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"},
+	{"featherless_ai", "https://api.featherless.ai/v1", "FEATHERLESS_AI_API_KEY"},
+	{"hyperbolic", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY"},
+	{"inception", "https://api.inceptionlabs.ai/v1", "INCEPTION_API_KEY"},
+	{"lambda_ai", "https://api.lambda.ai/v1", "LAMBDA_API_KEY"},
+	{"meta_llama", "https://api.llama.com/compat/v1", "LLAMA_API_KEY"},
+	{"minimax", "https://api.minimax.io/v1", "MINIMAX_API_KEY"},
+	{"morph", "https://api.morphllm.com/v1", "MORPH_API_KEY"},
+	{"nebius", "https://api.studio.nebius.ai/v1", "NEBIUS_API_KEY"},
+	{"novita", "https://api.novita.ai/v3/openai", "NOVITA_API_KEY"},
+	{"nscale", "https://inference.api.nscale.com/v1", "NSCALE_API_KEY"},
+	{"scaleway", "https://api.scaleway.ai/v1", "SCW_SECRET_KEY"},
+	{"v0", "https://api.v0.dev/v1", "V0_API_KEY"},
+	{"vercel_ai_gateway", "https://ai-gateway.vercel.sh/v1", "VERCEL_AI_GATEWAY_API_KEY"},
+	{"volcengine", "https://ark.cn-beijing.volces.com/api/v3", "VOLCENGINE_API_KEY"},
+	{"wandb", "https://api.inference.wandb.ai/v1", "WANDB_API_KEY"},
+	{"zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"},
+}
+
+func plainRows() []provider {
+	rows := make([]provider, 0, len(plainProviders))
+	for _, p := range plainProviders {
+		rows = append(rows, provider{name: p.name, base: p.base, env: []string{p.env}, dialect: openAI{}, host: bearer})
+	}
+	return rows
 }
 
 // notBuilt are providers of LiteLLM's that have no row yet.
 var notBuilt = []string{
 	"ai21", "azure", "azure_ai", "bedrock", "cohere", "cohere_chat", "cloudflare", "databricks",
-	"gemini", "github", "github_copilot", "huggingface", "nebius", "novita", "ollama", "ollama_chat",
+	"gemini", "github", "github_copilot", "huggingface", "ollama", "ollama_chat",
 	"replicate", "sagemaker", "snowflake", "text-completion-openai", "vertex_ai", "vertex_ai_beta",
 	"voyage", "watsonx",
 }

@@ -40,25 +40,32 @@ type Reply struct {
 
 	status int
 	retry  time.Duration // what retry-after asks for
-	gzip   bool
-	events bool  // the provider streams
-	ended  bool  // the translator has seen the stream's last event
-	over   bool  // the last thing the client gets has been appended
-	output int64 // bytes of text, reasoning and arguments
-	usage  Usage
-	used   bool
-	err    *apierror.Error
-	finish string
-	doc    jsondoc.Doc // the document at hand, its index used again
+	// encoding is the content-encoding, in lower case.
+	encoding string
+	events   bool  // the provider streams
+	ended    bool  // the translator has seen the stream's last event
+	over     bool  // the last thing the client gets has been appended
+	output   int64 // bytes of text, reasoning and arguments
+	usage    Usage
+	used     bool
+	err      *apierror.Error
+	finish   string
+	doc      jsondoc.Doc // the document at hand, its index used again
 }
 
 // Reply prepares the translation of the answer to r; alias is the model's name in it: what the client
 // asked for.
 func (t *Target) Reply(r *Request, alias string) *Reply {
-	p := &Reply{call: newCall(t, r), alias: jsondoc.Value(apierror.AppendString(nil, alias))}
-	// What was dropped from the request is dropped here too. A refusal has been told already.
-	_ = t.supports(&p.call)
+	p := &Reply{alias: jsondoc.Value(apierror.AppendString(nil, alias))}
+	var err *apierror.Error
+	if p.call, err = t.begin(r); err != nil && p.call.t == nil {
+		// No request was made of this one. What comes is still read, if only to say what is wrong.
+		p.call = newCall(t, r)
+	}
 	p.tr = t.p.dialect.translator(&p.call, p)
+	if r.op == Completion && p.call.r.op == Chat {
+		p.tr = &completionReply{p: p, inner: p.tr}
+	}
 	return p
 }
 
@@ -67,11 +74,10 @@ func (t *Target) Reply(r *Request, alias string) *Reply {
 func (p *Reply) Begin(status int, header func(name string) string) Framing {
 	p.status = status
 	p.err = nil
-	encoding := strings.TrimSpace(header("content-encoding"))
-	p.gzip = strings.EqualFold(encoding, "gzip")
+	p.encoding = strings.ToLower(strings.TrimSpace(header("content-encoding")))
 	p.events = isEventStream(header("content-type")) && status >= 200 && status < 300
 	p.retry = retryAfter(header, time.Now())
-	if p.events && p.call.r.stream && (encoding == "" || strings.EqualFold(encoding, "identity")) {
+	if p.events && p.call.r.stream && (p.encoding == "" || p.encoding == "identity") {
 		p.split = &framing.SSE{}
 		return Events
 	}

@@ -43,7 +43,7 @@ type Target struct {
 	headers  []Header
 	defaults jsondoc.Doc
 	extra    jsondoc.Doc
-	drop     []string
+	drop     []dropPath
 	dropping bool
 	version  string
 	org      string
@@ -62,7 +62,14 @@ func New(p Params) (*Target, error) {
 	}
 	t := &Target{
 		p: row, model: model, key: p.APIKey, dropping: p.DropParams,
-		drop: slices.Clone(p.AdditionalDropParams), version: p.APIVersion, org: p.Organization,
+		version: p.APIVersion, org: p.Organization,
+	}
+	for _, path := range p.AdditionalDropParams {
+		drop, err := parseDropPath(path)
+		if err != nil {
+			return nil, err
+		}
+		t.drop = append(t.drop, drop)
 	}
 	if err := t.setBase(p.APIBase); err != nil {
 		return nil, fmt.Errorf("api_base: %w", err)
@@ -138,21 +145,32 @@ func (t *Target) MissingCredential() string {
 // Supports tells whether this deployment can carry the request; the error, for the client, says why
 // not. A plan should hold only attempts that can.
 func (t *Target) Supports(r *Request) *apierror.Error {
-	c := newCall(t, r)
-	return t.supports(&c)
+	_, err := t.begin(r)
+	return err
 }
 
-func (t *Target) supports(c *call) *apierror.Error {
-	if !t.p.dialect.carries(c.r.op) {
-		return refused("model", "Provider %s has no API for %s requests.", t.p.name, c.r.op)
+// begin is the call as the dialect will write it.
+func (t *Target) begin(r *Request) (call, *apierror.Error) {
+	d := t.p.dialect
+	switch {
+	case d.carries(r.op):
+	case r.op == Completion && d.carries(Chat):
+		chat, err := asChat(r)
+		if err != nil {
+			return call{}, err
+		}
+		r = chat
+	default:
+		return call{}, refused("model", "Provider %s has no API for %s requests.", t.p.name, r.op)
 	}
-	return t.p.dialect.supports(c)
+	c := newCall(t, r)
+	return c, d.supports(&c)
 }
 
 // Request translates the request. It never edits r and may be called concurrently, once an attempt.
 func (t *Target) Request(r *Request) (*Outgoing, *apierror.Error) {
-	c := newCall(t, r)
-	if err := t.supports(&c); err != nil {
+	c, err := t.begin(r)
+	if err != nil {
 		return nil, err
 	}
 	body, err := t.p.dialect.body(&c)
@@ -166,6 +184,12 @@ func (t *Target) Request(r *Request) (*Outgoing, *apierror.Error) {
 	return out, nil
 }
 
+// String tells a deployment apart without telling its credentials.
+func (t *Target) String() string { return t.p.name + "/" + t.model }
+
+// GoString is [Target.String]: %#v must not print credentials either.
+func (t *Target) GoString() string { return t.String() }
+
 // Outgoing is the HTTP request of one attempt.
 type Outgoing struct {
 	Method    string
@@ -178,3 +202,15 @@ type Outgoing struct {
 
 // Header is one header field.
 type Header struct{ Name, Value string }
+
+// String is the field as a log may show it: without the value of what could be a credential.
+func (h Header) String() string {
+	switch h.Name {
+	case "content-type", "accept", "anthropic-version", "anthropic-beta":
+		return h.Name + ": " + h.Value
+	}
+	return h.Name + ": ***"
+}
+
+// GoString is [Header.String].
+func (h Header) GoString() string { return h.String() }

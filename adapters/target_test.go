@@ -3,6 +3,7 @@ package adapters
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"sync"
@@ -37,6 +38,9 @@ func TestNewRefuses(t *testing.T) {
 		{"header twice", Params{Model: "openai/x", ExtraHeaders: map[string]string{"A": "1", "a": "2"}}, "twice"},
 		{"header value", Params{Model: "openai/x", ExtraHeaders: map[string]string{"a": secret + "\r"}}, "control character"},
 		{"default", Params{Model: "openai/x", Defaults: map[string]json.RawMessage{"temperature": []byte("hot")}}, "temperature: not valid JSON"},
+		{"drop path", Params{Model: "openai/x", AdditionalDropParams: []string{"tools[x].y"}}, "additional_drop_params:"},
+		{"drop path, open", Params{Model: "openai/x", AdditionalDropParams: []string{"tools[0"}}, "additional_drop_params:"},
+		{"drop path, dots", Params{Model: "openai/x", AdditionalDropParams: []string{"a..b"}}, "additional_drop_params:"},
 		{"extra_body", Params{Model: "openai/x", ExtraBody: []byte("[]")}, "extra_body: not a valid JSON object"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -213,6 +217,24 @@ func TestClaudeNames(t *testing.T) {
 		got := claudeOf(name)
 		if got != want {
 			t.Errorf("%s: %+v", name, got)
+		}
+	}
+}
+
+func TestPrintingTellsNoCredential(t *testing.T) {
+	const secret = "sk-secret-0123456789"
+	target, err := New(Params{Model: "anthropic/claude-sonnet-4-5", APIKey: secret, ExtraHeaders: map[string]string{"x-extra": secret}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := Parse(Chat, []byte(askWhole))
+	out, e := target.Request(r)
+	if e != nil {
+		t.Fatal(e)
+	}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if s := fmt.Sprintf(format+format, target, out.Headers); strings.Contains(s, secret) || !strings.Contains(s, "anthropic-version: 2023-06-01") {
+			t.Errorf("%s: %s", format, s)
 		}
 	}
 }

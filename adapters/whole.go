@@ -64,11 +64,14 @@ func (p *Reply) read(body []byte) *apierror.Error {
 
 // unpack undoes gzip, which nobody asked for but some proxies on the way apply all the same.
 func (p *Reply) unpack(body []byte) ([]byte, *apierror.Error) {
-	if !p.gzip && !bytes.HasPrefix(body, []byte{0x1f, 0x8b}) {
+	switch {
+	case len(body) == 0:
 		return body, nil
-	}
-	if len(body) == 0 {
+	case bytes.HasPrefix(body, []byte{0x1f, 0x8b}), p.encoding == "gzip", p.encoding == "x-gzip":
+	case p.encoding == "", p.encoding == "identity":
 		return body, nil
+	default:
+		return nil, p.bad("it is packed with %q, which was not asked for", clipText(p.encoding, 32))
 	}
 	z, err := gzip.NewReader(bytes.NewReader(body))
 	if err != nil {

@@ -1,0 +1,122 @@
+package adapters
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+)
+
+// dropPath is an entry of additional_drop_params that reaches into a field: tools[*].function.strict,
+// response_format.json_schema.name, messages[0].name.
+type dropPath struct {
+	field string
+	steps []step
+}
+
+// step goes one level down: to a member, to an element, or to all elements.
+type step struct {
+	name  string
+	index int // -1: a member called name; -2: every element
+}
+
+const (
+	byMember     = -1
+	everyElement = -2
+)
+
+// parseDropPath takes a path apart. A plain field has no steps.
+func parseDropPath(path string) (dropPath, error) {
+	wrong := func() (dropPath, error) {
+		return dropPath{}, fmt.Errorf("additional_drop_params: %q is neither a field nor a path such as tools[*].function.strict", path)
+	}
+	var p dropPath
+	rest := path
+	for first := true; rest != ""; first = false {
+		if rest[0] == '[' {
+			inner, after, ok := strings.Cut(rest[1:], "]")
+			n, err := strconv.Atoi(inner)
+			switch {
+			case !ok || first:
+				return wrong()
+			case inner == "*":
+				n = everyElement
+			case err != nil || n < 0:
+				return wrong()
+			}
+			p.steps = append(p.steps, step{index: n})
+			rest = after
+			continue
+		}
+		if !first {
+			if rest[0] != '.' {
+				return wrong()
+			}
+			rest = rest[1:]
+		}
+		end := strings.IndexAny(rest, ".[")
+		if end < 0 {
+			end = len(rest)
+		}
+		if end == 0 {
+			return wrong()
+		}
+		if first {
+			p.field = rest[:end]
+		} else {
+			p.steps = append(p.steps, step{name: rest[:end], index: byMember})
+		}
+		rest = rest[end:]
+	}
+	if p.field == "" {
+		return wrong()
+	}
+	return p, nil
+}
+
+// appendDropped appends v without what steps lead to. What they do not lead to stays as it is.
+func appendDropped(dst []byte, v jsondoc.Value, steps []step) []byte {
+	s, last := steps[0], len(steps) == 1
+	switch {
+	case v.IsObject() && s.index == byMember:
+		dst = append(dst, '{')
+		start := len(dst)
+		for k, m := range v.Members() {
+			hit := k.Is(s.name)
+			if hit && last {
+				continue
+			}
+			if len(dst) > start {
+				dst = append(dst, ',')
+			}
+			dst = append(append(dst, k...), ':')
+			if hit {
+				dst = appendDropped(dst, m, steps[1:])
+			} else {
+				dst = append(dst, m...)
+			}
+		}
+		return append(dst, '}')
+	case v.IsArray() && s.index != byMember:
+		dst = append(dst, '[')
+		start, i := len(dst), 0
+		for e := range v.Elements() {
+			hit := s.index == everyElement || s.index == i
+			i++
+			if hit && last {
+				continue
+			}
+			if len(dst) > start {
+				dst = append(dst, ',')
+			}
+			if hit {
+				dst = appendDropped(dst, e, steps[1:])
+			} else {
+				dst = append(dst, e...)
+			}
+		}
+		return append(dst, ']')
+	}
+	return append(dst, v...)
+}
