@@ -146,6 +146,12 @@ func (g *gateway) showOnFailure(t testing.TB) {
 // start runs the binary with a configuration and more flags, and waits until it is ready.
 func start(t testing.TB, config string, flags ...string) *gateway {
 	t.Helper()
+	return startWith(t, nil, config, flags...)
+}
+
+// startWith is start with more environment variables.
+func startWith(t testing.TB, env []string, config string, flags ...string) *gateway {
+	t.Helper()
 	dir, err := os.MkdirTemp(world.dir, "g")
 	if err != nil {
 		t.Fatal(err)
@@ -160,7 +166,7 @@ func start(t testing.TB, config string, flags ...string) *gateway {
 	args := append([]string{"--config", file, "--host", "127.0.0.1", "--port", fmt.Sprint(port),
 		"--envoy-path", envoytest.Path(t), "--debug"}, flags...)
 	g.cmd = exec.Command(executable(t), args...)
-	g.cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}
+	g.cmd.Env = append([]string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "TMPDIR=" + dir}, env...)
 	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
 	if err := g.cmd.Start(); err != nil {
 		t.Fatal(err)

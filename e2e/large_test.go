@@ -55,8 +55,12 @@ const slowReaders = 500
 // TestOneSetting: --max-body-size raises every limit together; then, on the same gateway, memory stays
 // bounded while five hundred clients read slowly what the providers sent fast.
 func TestOneSetting(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it moves gigabytes")
+	}
 	upstream := provider.New(t, provider.Options{Keep: 2})
-	g := start(t, fmt.Sprintf(`
+	// With an eager collector, what is resident is close to what is held.
+	g := startWith(t, []string{"GOGC=25"}, fmt.Sprintf(`
 model_list:
   - model_name: big
     litellm_params: {model: openai/big, api_base: "%s/v1", api_key: %s}
@@ -75,20 +79,18 @@ general_settings: {master_key: %s}
 	readSlowly(t, g, "json", false)
 	readSlowly(t, g, "events", true)
 
-	if !testing.Short() {
-		large := strings.Repeat("x", 64<<20)
-		upstream.On(provider.Match{Model: "big"}, provider.Chat("big", large, few))
-		body := fmt.Sprintf(`{"model":"big","messages":[{"role":"user","content":"%s"}]}`, large)
-		a := requestTo(t, g, http.MethodPost, completions, strings.NewReader(body), "authorization", "Bearer "+masterKey)
-		if got := wantChat(t, a); len(got) != len(large) {
-			t.Errorf("%d bytes of text came back, not %d", len(got), len(large))
-		}
-		over := io.LimitReader(endless{}, 71<<20)
-		req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+completions, over) // no length: chunked
-		req.Header.Set("authorization", "Bearer "+masterKey)
-		if res, err := client.Do(req); err == nil { // or the connection broke while the rest was sent
-			wantError(t, readAnswer(t, res), http.StatusRequestEntityTooLarge)
-		}
+	large := strings.Repeat("x", 64<<20)
+	upstream.On(provider.Match{Model: "big"}, provider.Chat("big", large, few))
+	body := fmt.Sprintf(`{"model":"big","messages":[{"role":"user","content":"%s"}]}`, large)
+	a := requestTo(t, g, http.MethodPost, completions, strings.NewReader(body), "authorization", "Bearer "+masterKey)
+	if got := wantChat(t, a); len(got) != len(large) {
+		t.Errorf("%d bytes of text came back, not %d", len(got), len(large))
+	}
+	over := io.LimitReader(endless{}, 71<<20)
+	req, _ := http.NewRequestWithContext(t.Context(), http.MethodPost, g.url+completions, over) // no length: chunked
+	req.Header.Set("authorization", "Bearer "+masterKey)
+	if res, err := client.Do(req); err == nil { // or the connection broke while the rest was sent
+		wantError(t, readAnswer(t, res), http.StatusRequestEntityTooLarge)
 	}
 	g.alive(t)
 }
@@ -122,9 +124,9 @@ func readSlowly(t *testing.T, g *gateway, model string, stream bool) {
 	t.Logf("%d slow readers of %s: sluice %d MB (before %d), Envoy %d MB (before %d)", slowReaders, model,
 		during.sluice>>20, before.sluice>>20, during.envoy>>20, before.envoy>>20)
 	// Each answer is a megabyte. What a provider sends faster than its client reads, Envoy holds once or
-	// twice (1.1 to 1.6 MB a reader, measured). sluice holds none of it for long, but takes it in faster
-	// than it is collected (1.2 to 3.2 MB a reader, measured).
-	if during.sluice-before.sluice > 4*slowReaders<<20 || during.envoy-before.envoy > 2*slowReaders<<20 {
+	// twice (1.1 to 1.6 MB a reader, measured); through sluice it only passes (0.7 MB a reader measured for
+	// JSON and 1.6 for events, most of it not yet collected).
+	if during.sluice-before.sluice > 3*slowReaders<<20 || during.envoy-before.envoy > 3*slowReaders<<20 {
 		t.Error("memory is not bounded")
 	}
 	limit := make(chan struct{}, 32)

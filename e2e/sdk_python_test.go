@@ -15,6 +15,9 @@ import (
 // TestOpenAIPython: OpenAI's own Python library works unchanged: answers, streams, tools, the classes of
 // its exceptions, and no retries of its own where the gateway has made all there were.
 func TestOpenAIPython(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the quick checks install no Python libraries")
+	}
 	g := shared(t)
 	libraries := filepath.Join(root(), ".tools", "testpy")
 	if _, err := os.Stat(filepath.Join(libraries, "openai")); err != nil {
