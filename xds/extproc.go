@@ -40,7 +40,7 @@ func routerProcessor(m Model) *extprocv3.ExternalProcessor {
 		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
 	}
 	p.AllowModeOverride = true
-	p.ResponseAttributes = []string{names.AttrAttempt, names.AttrFlags, names.AttrCodeDetails, names.AttrCluster}
+	p.ResponseAttributes = []string{names.AttrAttempt, names.AttrFlags, names.AttrCodeDetails}
 	p.MetadataOptions = &extprocv3.MetadataOptions{
 		ReceivingNamespaces: &extprocv3.MetadataOptions_MetadataNamespaces{
 			Untyped: []string{names.NamespaceLane},

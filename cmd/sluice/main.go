@@ -43,7 +43,7 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case "check":
 		return runCheck(o, stdout, stderr, os.LookupEnv)
 	}
-	tuneMemory(os.Getenv)
+	tune(&o, os.Getenv)
 	log := newLogger(o, stderr)
 	for _, notice := range o.notices {
 		log.Warn(notice)
