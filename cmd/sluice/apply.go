@@ -21,7 +21,7 @@ import (
 
 const (
 	// takeTimeout is how long Envoy may take to accept a configuration, and again to warm its clusters.
-	takeTimeout = 15 * time.Second
+	takeTimeout = time.Minute
 	// retireAfter is how long the clusters of a configuration stay that another has replaced: calls that
 	// were planned with it may still be on their way to their next attempt.
 	retireAfter = 10 * time.Minute
@@ -196,4 +196,16 @@ func (g *gateway) useCertificate(ctx context.Context, cert *xds.Certificate) err
 	}
 	g.cert = cert
 	return nil
+}
+
+// target is a deployment as a person knows it: the provider's model, and where in the configuration it is.
+func (g *gateway) target(id string) string {
+	if a := g.current.Load(); a != nil {
+		for _, d := range a.deployments {
+			if d.config.ID == id {
+				return fmt.Sprintf("%s (%s:%d)", d.config.Model, d.config.File, d.config.Line)
+			}
+		}
+	}
+	return "unknown"
 }

@@ -320,6 +320,28 @@ func stat(file string) (int, []string) {
 	return pid, strings.Fields(tail)
 }
 
+// cmdListens: listens [@NAME] ADDRESS
+//
+// Fails unless sluice's port is open on that IPv4 address alone (proc_net_tcp(5)).
+func cmdListens(s *step) {
+	p, want := s.mustRun(), s.next("an address")
+	_, port, err := net.SplitHostPort(strings.SplitN(p.url, "://", 2)[1])
+	s.Check(err)
+	table, err := os.ReadFile("/proc/net/tcp")
+	s.Check(err)
+	ip := net.ParseIP(want).To4()
+	open := fmt.Sprintf("%02X%02X%02X%02X:%04X", ip[3], ip[2], ip[1], ip[0], s.number(port))
+	for line := range strings.Lines(string(table)) {
+		f := strings.Fields(line)
+		if f[3] == "0A" && strings.HasSuffix(f[1], open[8:]) && f[1] != open {
+			s.Fatalf("the port is open on %s, not on %s", f[1], open)
+		}
+	}
+	if !strings.Contains(string(table), open) {
+		s.Fatalf("the port is not open on %s", want)
+	}
+}
+
 // cmdPort: port VARIABLE
 //
 // Sets a variable to a free port.

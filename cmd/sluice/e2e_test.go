@@ -53,6 +53,7 @@ func TestScripts(t *testing.T) {
 			"shown":     command(cmdShown),
 			"authority": command(cmdAuthority),
 			"dial":      command(cmdDial),
+			"listens":   command(cmdListens),
 			"port":      command(cmdPort),
 			"edit":      command(cmdEdit),
 		},

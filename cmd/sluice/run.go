@@ -53,7 +53,7 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 	r.waiting.Store("the configuration")
 	c, err := r.loadConfig()
 	if err != nil {
-		return err
+		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
 	if err := r.surround(c); err != nil {
 		return err
@@ -112,7 +112,7 @@ func (r *instance) loadConfig() (*config.Config, error) {
 		r.warn(c, nil)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("the configuration cannot be used:\n%w", err)
+		return nil, err
 	}
 	if err := refuseGuardrails(c); err != nil {
 		return nil, err
@@ -262,11 +262,12 @@ func (r *instance) healthEvent(m *observe.Metrics) func(route.Event) {
 		if e.Cooling {
 			m.CooledDown(e.DeploymentID, e.Status)
 			r.log.Warn("a deployment is out of service", "deployment", e.DeploymentID, "model", e.Group,
-				"why", e.Why, "until", e.Until.Format(time.RFC3339))
+				"target", r.gateway.target(e.DeploymentID), "why", e.Why, "until", e.Until.Format(time.RFC3339))
 			return
 		}
 		m.DeploymentState(e.DeploymentID, observe.Healthy)
-		r.log.Info("a deployment is back in service", "deployment", e.DeploymentID, "model", e.Group)
+		r.log.Info("a deployment is back in service", "deployment", e.DeploymentID, "model", e.Group,
+			"target", r.gateway.target(e.DeploymentID))
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/fsnotify/fsnotify"
@@ -186,12 +187,15 @@ func (r *instance) reload(ctx context.Context, why string) {
 	}
 	if err != nil {
 		r.gateway.metrics.ReloadFailed()
-		r.log.Error("the configuration was not reloaded; the one before stays in use", "reason", why, "error", err)
+		r.log.Error("the configuration was not reloaded; the one before stays in use", "reason", why, "error", oneLine(err))
 		return
 	}
 	r.gateway.metrics.Reloaded(r.filesSum()[:12], time.Now())
 	r.log.Info("the configuration was reloaded", "reason", why, "deployments", len(a.deployments), "took", time.Since(began).Round(time.Millisecond))
 }
+
+// oneLine puts several faults into one line, for a log.
+func oneLine(err error) string { return strings.ReplaceAll(err.Error(), "\n", "; ") }
 
 // sameSurroundings refuses to take the key away from an endpoint that others can reach.
 func (r *instance) sameSurroundings(open bool) error {
