@@ -21,7 +21,7 @@ import (
 
 const (
 	// takeTimeout is how long Envoy may take to accept a configuration, and again to warm its clusters.
-	takeTimeout = time.Minute
+	takeTimeout = 2 * time.Minute
 	// retireAfter is how long the clusters of a configuration stay that another has replaced: calls that
 	// were planned with it may still be on their way to their next attempt.
 	retireAfter = 10 * time.Minute

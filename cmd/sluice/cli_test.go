@@ -108,3 +108,19 @@ func TestHelpNamesEveryFlag(t *testing.T) {
 		}
 	}
 }
+
+func TestControlFlags(t *testing.T) {
+	for line, want := range map[string]string{
+		"-c x --envoy external --control-address 0.0.0.0:1 --control-cert a --control-key b --control-ca c":                        "",
+		"-c x --envoy external --control-address 0.0.0.0:1 --control-cert a --control-key b":                                       "needed together",
+		"-c x --envoy external --control-address 0.0.0.0 --control-cert a --control-key b --control-ca c":                          "HOST:PORT",
+		"-c x --control-address 0.0.0.0:1 --control-cert a --control-key b --control-ca c":                                         "--envoy external",
+		"-c x --envoy external --control-address h:1 --control-cert a --control-key b --control-ca c --envoy-tls-dir not/absolute": "absolute",
+		"-c x --envoy external": "--control-address",
+	} {
+		_, err := parseFlagsIn(strings.Fields(line), env())
+		if (err == nil) != (want == "") || (err != nil && !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s: %v; want %q", line, err, want)
+		}
+	}
+}

@@ -43,7 +43,7 @@ type instance struct {
 }
 
 const (
-	startTimeout = 60 * time.Second
+	startTimeout = 5 * time.Minute // ten thousand deployments on a busy machine; what Envoy rejects is known at once
 	sweepEvery   = time.Second
 )
 
