@@ -27,7 +27,7 @@ func (f figures) micros() float64       { return f.perRequest(f.envoy + f.sluice
 // rate is requests per second.
 func (f figures) rate() float64 { return float64(f.requests) / f.elapsed.Seconds() }
 
-// pool is open connections to one system.
+// pool is the open connections to one system.
 type pool []*client
 
 func open(s *system, n int) (pool, error) {
@@ -118,7 +118,7 @@ func (t times) at(q float64) time.Duration {
 	return t[min(len(t)-1, int(q*float64(len(t))))]
 }
 
-// open sends perSecond requests a second for d, whether or not earlier ones have been answered, and says
+// openLoop sends perSecond requests a second for d, whether or not earlier ones have been answered, and says
 // how long each took to its end and to the first byte of its body. Waiting for a free connection counts.
 func (p pool) openLoop(request []byte, perSecond int, d time.Duration) (whole, first times, err error) {
 	n := max(1, int(d.Seconds()*float64(perSecond)))
