@@ -147,7 +147,8 @@ func (c *Call) recordAttempts(r *observe.CallRecord) {
 		}
 	}
 	// A failed attempt is in the per-attempt log already; what only the answer's body shows is not.
-	outcome := route.Outcome{CallID: c.id, Attempt: c.answering, DeploymentID: d.ID, Status: r.Status, Kind: r.Kind}
+	// This is told once, so it need not be remembered by its call's id.
+	outcome := route.Outcome{Attempt: c.answering, DeploymentID: d.ID, Status: r.Status, Kind: r.Kind}
 	if (r.Status < 400 || c.bodyFault()) && r.Kind != apierror.Cancelled {
 		c.server.Health.Report(outcome)
 		c.server.Metrics.Attempt(observe.AttemptRecord{Deployment: d.ID, RequestedModel: c.alias,

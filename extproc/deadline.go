@@ -46,6 +46,7 @@ func (c *Call) giveUp() {
 	}
 	c.deadline.over = true
 	e := apierror.New(apierror.Timeout, 408, "the provider's answer did not end in time")
+	e.Provider = c.deployment(c.answering).Target.Provider() // it counts against the deployment
 	c.failure = e
 	r := reply(wire.Other, 16)
 	c.answerHeaders(r, nil)

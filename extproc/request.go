@@ -90,7 +90,7 @@ func (c *Call) steer(r *wire.Reply) {
 		r.Plan[i] = c.cluster(i + 1)
 	}
 	r.SetHeader(names.HeaderCall, c.id)
-	r.SetHeader(names.HeaderGroup, names.GroupKey(attempts[0].Group))
+	r.SetHeader(names.HeaderGroup, c.routeKey())
 	r.SetHeader("x-envoy-max-retries", strconv.Itoa(len(attempts)-1))
 	if severalDeployments(attempts) {
 		// Another deployment has other credentials and other models.
@@ -99,6 +99,16 @@ func (c *Call) steer(r *wire.Reply) {
 	if longest > 0 {
 		r.SetHeader("x-envoy-upstream-rq-per-try-timeout-ms", milliseconds(longest))
 	}
+}
+
+// routeKey finds the group's route: the one with small buffers, where the request fits into them and its
+// answer is not held whole.
+func (c *Call) routeKey() string {
+	group := c.plan.Attempts[0].Group
+	if c.request.Stream() && 2*c.request.Size() <= names.StreamBody {
+		return names.StreamKey(group)
+	}
+	return names.GroupKey(group)
 }
 
 // timeouts returns the longest that any attempt may take until its answer begins. Envoy has one such

@@ -66,21 +66,30 @@ func byGroup(m Model) (*matchingv3.Matcher_MatcherTree_, error) {
 	}
 	routes := make(map[string]*matchingv3.Matcher_OnMatch, len(m.Groups))
 	for _, g := range m.Groups {
-		route, err := groupRoute(g, m)
-		if err != nil {
-			return nil, err
+		for key, limit := range map[string]int64{
+			names.GroupKey(g.Name):  m.Limits.Body,
+			names.StreamKey(g.Name): min(m.Limits.Body, names.StreamBody),
+		} {
+			if routes[key], err = onGroup(g, m, limit); err != nil {
+				return nil, err
+			}
 		}
-		action, err := xdsExtension("group", route)
-		if err != nil {
-			return nil, err
-		}
-		routes[names.GroupKey(g.Name)] = &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: action}}
 	}
 	return &matchingv3.Matcher_MatcherTree_{MatcherTree: &matchingv3.Matcher_MatcherTree{
 		Input: input,
 		TreeType: &matchingv3.Matcher_MatcherTree_ExactMatchMap{
 			ExactMatchMap: &matchingv3.Matcher_MatcherTree_MatchMap{Map: routes}},
 	}}, nil
+}
+
+func onGroup(g Group, m Model, limit int64) (*matchingv3.Matcher_OnMatch, error) {
+	route, err := groupRoute(g, m)
+	if err != nil {
+		return nil, err
+	}
+	route.RequestBodyBufferLimit = wrapperspb.UInt64(uint64(limit))
+	action, err := xdsExtension("group", route)
+	return &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: action}}, err
 }
 
 // groupRoute is the route of one model group's calls. Its first priority group is the dead end: without a
@@ -118,7 +127,6 @@ func groupRoute(g Group, m Model) (*routev3.Route, error) {
 			IdleTimeout: durationpb.New(m.Timeouts.Idle + time.Minute),
 			RetryPolicy: retry,
 		}},
-		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(m.Limits.Body)),
 	}, nil
 }
 

@@ -79,6 +79,14 @@ const (
 // GroupKey is a model group's name as a header can carry it: names may hold any characters.
 func GroupKey(group string) string { return url.PathEscape(group) }
 
+// StreamKey is the key of the same group for answers that are streamed, to requests of at most StreamBody
+// bytes. Envoy has one buffer limit for both directions of a call: this route has a small one, so that a slow
+// reader of a fast stream holds little, where the other has room for the largest body.
+func StreamKey(group string) string { return GroupKey(group) + "!stream" }
+
+// StreamBody is the buffer limit of a streamed call, in bytes.
+const StreamBody = 1 << 20
+
 // ClientHeaders are the request headers that sluice reads; no other header of a client gets past the
 // first filter on a model path.
 var ClientHeaders = []string{
