@@ -2,8 +2,9 @@ package sluice_test
 
 import (
 	"flag"
+	"fmt"
+	"io/fs"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -15,24 +16,25 @@ import (
 
 var update = flag.Bool("update", false, "copy the benchmark's tables into README.md")
 
-// documents are all Markdown files of the repository, with their text.
+// documents are all Markdown files of the repository, with their text. What begins with a dot is not its own.
 func documents(t *testing.T) map[string]string {
 	t.Helper()
-	listed, err := exec.Command("git", "ls-files", "--cached", "--others", "--exclude-standard", "*.md").Output()
-	if err != nil {
-		t.Skipf("git ls-files: %v", err)
-	}
 	out := map[string]string{}
-	for path := range strings.Lines(string(listed)) {
-		path = strings.TrimSpace(path)
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && len(path) > 1 && strings.HasPrefix(entry.Name(), "."):
+			return filepath.SkipDir
+		case entry.IsDir() || filepath.Ext(path) != ".md":
+			return nil
+		}
 		text, err := os.ReadFile(path)
-		if os.IsNotExist(err) { // removed, and not committed yet
-			continue
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		out[path] = string(text)
+		out[filepath.ToSlash(path)] = string(text)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 	if len(out) < 5 {
 		t.Fatalf("only %d documents were found", len(out))
@@ -121,7 +123,7 @@ func TestConfigExamples(t *testing.T) {
 	for path, text := range documents(t) {
 		for i, m := range fence.FindAllStringSubmatch(text, -1) {
 			if m[1] == "yaml" {
-				examples[path+" block "+string(rune('a'+i%26))] = m[2]
+				examples[fmt.Sprintf("%s block %d", path, i+1)] = m[2]
 			}
 		}
 	}
