@@ -46,11 +46,9 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 	if !ok {
 		return // the API, or the dead end
 	}
-	o := route.Outcome{
-		CallID:       entry.GetRequest().GetRequestId(),
-		Attempt:      int(common.GetUpstreamRequestAttemptCount()),
-		DeploymentID: id,
-	}
+	// Envoy sends an entry once or not at all, and tells no attempt's number in it (1.40): nothing could be
+	// recognised as a repetition, and nothing need be.
+	o := route.Outcome{DeploymentID: id}
 	o.Status, o.Kind, o.Ours = outcome(int(entry.GetResponse().GetResponseCode().GetValue()), common.GetResponseFlags())
 	if o.Kind == apierror.Cancelled {
 		return

@@ -37,7 +37,6 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 		r.SetHeader("content-type", c.reply.ContentType())
 		r.SetHeader("cache-control", "no-cache")
 		r.Remove = append(r.Remove, "content-length") // the translation has another
-		r.Stream = true
 		return r
 	}
 	c.framing = adapters.Whole
@@ -50,7 +49,7 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 		return c.refuseLate(err)
 	}
 	c.awaitBody()
-	return pass(wire.ResponseHeaders)
+	return &wire.Reply{To: wire.ResponseHeaders, Whole: true}
 }
 
 func (c *Call) attempts() int {

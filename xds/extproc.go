@@ -33,9 +33,10 @@ func routerProcessor(m Model) *extprocv3.ExternalProcessor {
 		// Envoy takes no changes of headers with the body.
 		RequestHeaderMode: extprocv3.ProcessingMode_SEND,
 		RequestBodyMode:   extprocv3.ProcessingMode_BUFFERED,
-		// An answer that is streamed changes the body's mode in the reply to its headers.
+		// The reply to an answer's headers changes the body's mode for a whole answer. Were BUFFERED the mode
+		// until then, a fast stream could overrun the small buffer of its route before that reply.
 		ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
-		ResponseBodyMode:    extprocv3.ProcessingMode_BUFFERED,
+		ResponseBodyMode:    extprocv3.ProcessingMode_STREAMED,
 		RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
 		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
 	}

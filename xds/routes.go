@@ -10,6 +10,7 @@ import (
 	previoushostsv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/retry/host/previous_hosts/v3"
 	prioritygroupv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/router/cluster_specifiers/priority_group/v3"
 	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
+	typev3 "github.com/envoyproxy/go-control-plane/envoy/type/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/anypb"
 	"google.golang.org/protobuf/types/known/durationpb"
@@ -171,21 +172,26 @@ func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 func firstPass(m Model) ([]*routev3.Route, error) {
 	var out []*routev3.Route
 	for _, path := range ModelPaths {
-		out = append(out, modelRoute("/v1"+path, m), modelRoute(path, m))
+		for _, full := range []string{"/v1" + path, path} {
+			out = append(out, modelRoute(full, min(m.Limits.Body, names.StreamBody), contentLengthUpTo(names.StreamBody/2)),
+				modelRoute(full, m.Limits.Body))
+		}
 	}
 	api, err := apiRoute()
 	return append(out, api), err
 }
 
-func modelRoute(path string, m Model) *routev3.Route {
+// modelRoute is the route of a model call until its group is known. Envoy raises a call's buffer limit when
+// another route asks for more, and never lowers it: bodies that are known to be small begin with a small one.
+func modelRoute(path string, limit int64, headers ...*routev3.HeaderMatcher) *routev3.Route {
 	return &routev3.Route{
 		Name: "model:" + path,
 		Match: &routev3.RouteMatch{
 			PathSpecifier: &routev3.RouteMatch_Path{Path: path},
-			Headers:       []*routev3.HeaderMatcher{methodIs("POST")},
+			Headers:       append(headers, methodIs("POST")),
 		},
 		Action:                 clusterAction(names.ClusterDeadEnd),
-		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(m.Limits.Body)),
+		RequestBodyBufferLimit: wrapperspb.UInt64(uint64(limit)),
 	}
 }
 
@@ -241,4 +247,9 @@ func anyPath() *routev3.RouteMatch {
 func methodIs(method string) *routev3.HeaderMatcher {
 	return &routev3.HeaderMatcher{Name: ":method", HeaderMatchSpecifier: &routev3.HeaderMatcher_StringMatch{
 		StringMatch: &envoymatcherv3.StringMatcher{MatchPattern: &envoymatcherv3.StringMatcher_Exact{Exact: method}}}}
+}
+
+func contentLengthUpTo(n int64) *routev3.HeaderMatcher {
+	return &routev3.HeaderMatcher{Name: "content-length", HeaderMatchSpecifier: &routev3.HeaderMatcher_RangeMatch{
+		RangeMatch: &typev3.Int64Range{Start: 0, End: n + 1}}}
 }

@@ -47,7 +47,7 @@ type surroundings struct {
 
 const (
 	defaultMaxBody = 32 << 20
-	connectionSize = 1 << 20
+	connectionSize = 256 << 10
 	messageTimeout = 2 * time.Minute
 	idleTimeout    = 10 * time.Minute
 	longestIdle    = time.Hour

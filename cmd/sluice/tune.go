@@ -7,14 +7,18 @@ import (
 	"github.com/sluicegw/sluice/envoy"
 )
 
-// tune shares the machine between Envoy and this process. What the environment says (GOGC, GOMEMLIMIT,
+const ballastSize = 48 << 20
+
+var ballast []byte // kept alive for the life of the process
+
+// tune shares the machine between Envoy and this process. What the environment says (GOMEMLIMIT,
 // GOMAXPROCS) goes before all of it; figures are in docs/adr/0001-envoy-settings.md.
 func tune(o *options, getenv func(string) string) {
-	// A call leaves little behind, so the collector may wait until the heap has grown to five times what is
-	// live, within the quarter of the memory that Envoy's own limit leaves.
-	if getenv("GOGC") == "" {
-		debug.SetGCPercent(400)
-	}
+	// A call leaves little behind, so on a small heap the collector would run all the time: it counts the
+	// ballast as live and waits until as much again has come. The pages are never touched, so they take no
+	// memory. A large heap it lets double, as ever; GOGC=400 would let that grow fivefold.
+	ballast = make([]byte, ballastSize)
+	// Envoy's own limit leaves a quarter of the memory.
 	if getenv("GOMEMLIMIT") == "" {
 		debug.SetMemoryLimit(int64(envoy.DefaultMaxHeap() / 3))
 	}

@@ -85,7 +85,7 @@ func GroupKey(group string) string { return url.PathEscape(group) }
 func StreamKey(group string) string { return GroupKey(group) + "!stream" }
 
 // StreamBody is the buffer limit of a streamed call, in bytes.
-const StreamBody = 1 << 20
+const StreamBody = 256 << 10
 
 // ClientHeaders are the request headers that sluice reads; no other header of a client gets past the
 // first filter on a model path.

@@ -21,8 +21,8 @@ type Reply struct {
 	Steer bool
 	Group string
 	Plan  []string
-	// Stream, in an answer to response headers, has the body come in pieces.
-	Stream bool
+	// Whole, in an answer to response headers, has the body come at once; otherwise it comes in pieces.
+	Whole bool
 	// Immediate ends the call: the client gets this status, Set and Body. Details appear in Envoy's log.
 	Immediate int
 	Details   string
@@ -56,11 +56,11 @@ const (
 	continueAndReplace = 1 // CommonResponse.CONTINUE_AND_REPLACE
 )
 
-// streamedMode is the ProcessingMode of an answer that comes in pieces: response headers sent, response body
-// STREAMED, everything else skipped.
-var streamedMode = func() []byte {
+// bufferedMode is the ProcessingMode of an answer that comes at once: response headers sent, response body
+// BUFFERED, everything else skipped.
+var bufferedMode = func() []byte {
 	var b []byte
-	for _, f := range [][2]uint64{{1, 2}, {2, 1}, {3, 0}, {4, 1}, {5, 2}, {6, 2}} {
+	for _, f := range [][2]uint64{{1, 2}, {2, 1}, {3, 0}, {4, 2}, {5, 2}, {6, 2}} {
 		b = protowire.AppendTag(b, protowire.Number(f[0]), protowire.VarintType)
 		b = protowire.AppendVarint(b, f[1])
 	}
@@ -76,8 +76,8 @@ func (r *Reply) marshal() (head, body []byte) {
 	if r.Steer {
 		b = r.metadata(b)
 	}
-	if r.Stream {
-		b = appendBytes(b, fieldMode, streamedMode)
+	if r.Whole {
+		b = appendBytes(b, fieldMode, bufferedMode)
 	}
 	if r.To == RequestTrailers || r.To == ResponseTrailers {
 		return appendLength(b, replyField[r.To], 0), nil

@@ -54,12 +54,12 @@ func TestRepliesAreWhatGeneratedCodeReads(t *testing.T) {
 			Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{Response: &extprocv3.CommonResponse{
 				Status: extprocv3.CommonResponse_CONTINUE_AND_REPLACE, HeaderMutation: mutation,
 				BodyMutation: &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: []byte("{}")}}}}}}},
-		"streamed": {Reply{To: ResponseHeaders, Set: set, Remove: []string{"cookie"}, Stream: true}, &extprocv3.ProcessingResponse{
+		"whole": {Reply{To: ResponseHeaders, Set: set, Remove: []string{"cookie"}, Whole: true}, &extprocv3.ProcessingResponse{
 			Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{
 				Response: &extprocv3.CommonResponse{HeaderMutation: mutation}}},
 			ModeOverride: &modev3.ProcessingMode{
 				RequestHeaderMode: modev3.ProcessingMode_SKIP, ResponseHeaderMode: modev3.ProcessingMode_SEND,
-				ResponseBodyMode:   modev3.ProcessingMode_STREAMED,
+				ResponseBodyMode:   modev3.ProcessingMode_BUFFERED,
 				RequestTrailerMode: modev3.ProcessingMode_SKIP, ResponseTrailerMode: modev3.ProcessingMode_SKIP}}},
 		"piece cleared": {Reply{To: ResponseBody, Replace: true}, &extprocv3.ProcessingResponse{
 			Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &extprocv3.BodyResponse{Response: &extprocv3.CommonResponse{
