@@ -16,6 +16,7 @@ import (
 	"syscall"
 
 	"github.com/sluicegw/sluice"
+	"github.com/sluicegw/sluice/cmd/sluice/config"
 )
 
 func main() {
@@ -65,4 +66,11 @@ func newLogger(o options, w io.Writer) *slog.Logger {
 		return slog.New(slog.NewJSONHandler(w, h))
 	}
 	return slog.New(slog.NewTextHandler(w, h))
+}
+
+// configuredLogger is the logger with what the configuration asks for beside the command line.
+func configuredLogger(o options, c *config.Config, w io.Writer) *slog.Logger {
+	o.logJSON = o.logJSON || c.Settings.JSONLogs
+	o.debug = o.debug || c.Settings.Verbose
+	return newLogger(o, w)
 }

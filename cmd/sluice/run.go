@@ -55,6 +55,7 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 	if err != nil {
 		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
+	r.log = configuredLogger(r.options, c, stderr)
 	if err := r.surround(c); err != nil {
 		return err
 	}

@@ -358,3 +358,44 @@ func TestServeOnASocket(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestMetricsMayNeedAKey(t *testing.T) {
+	snap := &Snapshot{Keys: keys.New("sk-1234567890"), MetricsNeedKey: true}
+	s := New(Options{Snapshot: func() *Snapshot { return snap },
+		Metrics: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("figures")) })})
+	get := func(key string) *httptest.ResponseRecorder {
+		r := httptest.NewRequest(http.MethodGet, "/metrics", nil)
+		if key != "" {
+			r.Header.Set("authorization", "Bearer "+key)
+		}
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, r)
+		return w
+	}
+	for key, want := range map[string]int{"": 401, "sk-wrong67890": 401, "sk-1234567890": 200} {
+		if got := get(key).Code; got != want {
+			t.Errorf("key %q: status %d, want %d", key, got, want)
+		}
+	}
+	snap.MetricsNeedKey = false
+	if got := get("").Code; got != 200 {
+		t.Errorf("open: status %d", got)
+	}
+}
+
+func TestModelPathsSayHowToCallThem(t *testing.T) {
+	s := New(Options{Snapshot: func() *Snapshot { return nil }})
+	for _, c := range []struct {
+		method, path string
+		status       int
+	}{
+		{http.MethodGet, "/v1/chat/completions", 405}, {http.MethodPut, "/embeddings", 405},
+		{http.MethodPost, "/v1/chat/completions/", 404}, {http.MethodOptions, "/completions", 200},
+	} {
+		w := httptest.NewRecorder()
+		s.ServeHTTP(w, httptest.NewRequest(c.method, c.path, nil))
+		if w.Code != c.status {
+			t.Errorf("%s %s: status %d, want %d", c.method, c.path, w.Code, c.status)
+		}
+	}
+}

@@ -56,7 +56,13 @@ func (s *Server) root(w http.ResponseWriter, r *http.Request) *apierror.Error {
 	return nil
 }
 
+// metrics are open to whoever can reach the port, as LiteLLM's are, unless the configuration closes them.
 func (s *Server) metrics(w http.ResponseWriter, r *http.Request) *apierror.Error {
+	if snap := s.o.Snapshot(); snap != nil && snap.MetricsNeedKey {
+		if _, _, err := s.authenticate(r); err != nil {
+			return err
+		}
+	}
 	s.o.Metrics.ServeHTTP(w, r)
 	return nil
 }

@@ -37,6 +37,8 @@ type Snapshot struct {
 	Keys        Authenticator
 	Deployments []Deployment
 	Aliases     map[string]string // listed names beside the groups', and the group of each
+	// MetricsNeedKey closes /metrics to requests without a key.
+	MetricsNeedKey bool
 }
 
 // State is what the process is ready for.
@@ -121,6 +123,10 @@ func New(o Options) *Server {
 		"/v1/models/{model…}": get(s.model),
 		"/models/{model…}":    get(s.model),
 	}
+	for _, path := range modelPaths {
+		s.routes[path] = map[string]handler{http.MethodPost: slashed}
+		s.routes["/v1"+path] = s.routes[path]
+	}
 	if o.Metrics != nil {
 		s.routes["/metrics"] = get(s.metrics)
 	}
@@ -166,13 +172,26 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) *apierror.Error {
 	if h := methods[method]; h != nil {
 		return h(w, r)
 	}
-	w.Header().Set("allow", "GET, HEAD, OPTIONS")
+	use, allow := http.MethodGet, "GET, HEAD, OPTIONS"
+	if methods[http.MethodPost] != nil {
+		use, allow = http.MethodPost, "POST, OPTIONS"
+	}
+	w.Header().Set("allow", allow)
 	if r.Method == http.MethodOptions { // LiteLLM answers it for probes that ask first
 		w.WriteHeader(http.StatusOK)
 		return nil
 	}
 	return apierror.New(apierror.BadRequest, http.StatusMethodNotAllowed,
-		"%s is not a method of %s: use GET.", printable(r.Method), printable(r.URL.Path))
+		"%s is not a method of %s: use %s.", printable(r.Method), printable(r.URL.Path), use)
+}
+
+// modelPaths are those of model calls, each also under /v1. Envoy takes POSTs to them elsewhere: what comes
+// here has another method, or another path but for its last slash.
+var modelPaths = [...]string{"/chat/completions", "/completions", "/embeddings"}
+
+func slashed(_ http.ResponseWriter, r *http.Request) *apierror.Error {
+	return apierror.New(apierror.NotFound, http.StatusNotFound, "there is no %s here; the path is %s, without a slash at its end.",
+		printable(r.URL.Path), printable(strings.TrimSuffix(r.URL.Path, "/")))
 }
 
 // match finds the methods of a path and sets the path value of a model's name, which may hold slashes.
