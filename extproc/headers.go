@@ -25,7 +25,7 @@ func dropOthers(r *wire.Reply, old wire.Headers) {
 
 func keptBetweenAttempts(name string) bool {
 	switch name {
-	case names.HeaderCall, names.HeaderGroup, names.HeaderProto, "host", "transfer-encoding":
+	case names.HeaderCall, names.HeaderGroup, names.HeaderProto, "host", "transfer-encoding", "user-agent":
 		return true
 	}
 	return name == "" || name[0] == ':' || strings.HasPrefix(name, "x-envoy-")

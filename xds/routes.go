@@ -120,6 +120,11 @@ func groupRoute(g Group, m Model) (*routev3.Route, error) {
 		Name:       g.Name,
 		StatPrefix: statName(g.Name),
 		Match:      inGroup(g.Name),
+		// The client's own went with the allow-list, and some providers refuse requests without one.
+		RequestHeadersToAdd: []*corev3.HeaderValueOption{{
+			Header:       &corev3.HeaderValue{Key: "user-agent", Value: "sluice"},
+			AppendAction: corev3.HeaderValueOption_ADD_IF_ABSENT,
+		}},
 		Action: &routev3.Route_Route{Route: &routev3.RouteAction{
 			ClusterSpecifier: &routev3.RouteAction_InlineClusterSpecifierPlugin{
 				InlineClusterSpecifierPlugin: &routev3.ClusterSpecifierPlugin{Extension: specifier}},
