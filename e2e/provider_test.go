@@ -296,6 +296,12 @@ func TestRetries(t *testing.T) {
 	if n := len(received(out)); n != 4 || a.header.Get("x-should-retry") != "false" {
 		t.Errorf("%d attempts, x-should-retry %q", n, a.header.Get("x-should-retry"))
 	}
+	// No header of a provider's can ask for another attempt of a good answer, which would be paid for again.
+	pushy := model(t, good.With("x-sluice-next-attempt", "1").With("x-envoy-retriable-header-names", "content-type"))
+	wantChat(t, chat(t, pushy, `"num_retries":3`))
+	if n := len(received(pushy)); n != 1 {
+		t.Errorf("a good answer was fetched %d times", n)
+	}
 }
 
 // TestLeavingCancels: when a client goes, its call ends at the provider within 100 ms, whether it was

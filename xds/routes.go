@@ -154,13 +154,11 @@ func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 		return nil, err
 	}
 	return &routev3.RetryPolicy{
-		RetryOn:               "5xx,reset,connect-failure,refused-stream,retriable-status-codes,retriable-headers",
+		RetryOn:               "5xx,reset,connect-failure,refused-stream,retriable-status-codes",
 		RetriableStatusCodes:  []uint32{408, 409, 429},
 		NumRetries:            wrapperspb.UInt32(0),
 		RefreshClusterOnRetry: true,
 		PerTryIdleTimeout:     durationpb.New(m.Timeouts.Idle),
-		RetriableHeaders: []*routev3.HeaderMatcher{{Name: names.HeaderVerdict,
-			HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}},
 		RetryBackOff: &routev3.RetryPolicy_RetryBackOff{
 			BaseInterval: durationpb.New(m.Timeouts.RetryBase),
 			MaxInterval:  durationpb.New(m.Timeouts.RetryMax),

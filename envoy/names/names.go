@@ -50,8 +50,6 @@ const (
 	HeaderCall = "x-request-id"
 	// HeaderGroup indexes the route table; the metadata under NamespaceLane decides.
 	HeaderGroup = "x-sluice-group"
-	// HeaderVerdict on a response asks Envoy for the next attempt.
-	HeaderVerdict = "x-sluice-next-attempt"
 	// HeaderProto is set by Envoy; its route table wants it.
 	HeaderProto = "x-forwarded-proto"
 	// HeaderAttempt is Envoy's count of attempts, from 1.
