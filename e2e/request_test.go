@@ -300,6 +300,9 @@ func TestKeysAreRead(t *testing.T) {
 		{"authorization", "bearer " + masterKey},
 		{"x-api-key", masterKey},
 		{"api-key", masterKey},
+		{"x-litellm-api-key", "Bearer " + masterKey},
+		{"x-goog-api-key", masterKey},
+		{"ocp-apim-subscription-key", masterKey},
 	} {
 		wantChat(t, request(t, http.MethodPost, completions, strings.NewReader(question(m)), header[0], header[1]))
 	}

@@ -88,9 +88,12 @@ const StreamBody = 256 << 10
 // ClientHeaders are the request headers that sluice reads; no other header of a client gets past the
 // first filter on a model path.
 var ClientHeaders = []string{
+	"x-litellm-api-key",
 	"authorization",
-	"x-api-key",
 	"api-key",
+	"x-api-key",
+	"x-goog-api-key",
+	"ocp-apim-subscription-key",
 	"x-litellm-call-id",
 	"x-litellm-num-retries",
 	"x-litellm-timeout",
