@@ -35,8 +35,8 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 		return c.refuse(err)
 	}
 	c.id = newID()
-	c.server.calls.put(c)
 	r := c.dispatch(out)
+	c.server.calls.put(c) // last: from here on other goroutines read the call
 	c.sent = time.Now()
 	c.overhead += c.sent.Sub(c.began)
 	return r
