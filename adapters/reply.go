@@ -108,6 +108,9 @@ func (p *Reply) Produced() int64 { return p.output }
 // made here of a stream that broke off or made no sense.
 func (p *Reply) Err() *apierror.Error { return p.err }
 
+// Over tells whether the last that the client gets has been appended: of a stream, [DONE].
+func (p *Reply) Over() bool { return p.over }
+
 // FinishReason is why the model stopped, in OpenAI's words; "" if it was not told. Of several choices
 // it is the last one's.
 func (p *Reply) FinishReason() string { return p.finish }

@@ -110,7 +110,7 @@ func (c *Call) record() {
 		Upstream: since(c.sent),
 		Overhead: c.overhead,
 	}
-	if !c.firstByte.IsZero() {
+	if r.Stream && !c.firstByte.IsZero() {
 		r.FirstToken = c.firstByte.Sub(c.sent)
 	}
 	if c.key != nil {
@@ -119,7 +119,7 @@ func (c *Call) record() {
 	switch {
 	case c.failure != nil:
 		r.Status, r.Kind = c.failure.Status, c.failure.Kind
-	case !c.done:
+	case !c.delivered():
 		r.Status, r.Kind = statusClientLeft, apierror.Cancelled
 	}
 	if c.plan != nil {
@@ -128,6 +128,12 @@ func (c *Call) record() {
 		c.recordAttempts(&r)
 	}
 	c.server.Metrics.Call(r)
+}
+
+// delivered tells whether the client has all of its answer. Of a stream it has when the last event was handed
+// over: many clients leave at [DONE], before the provider has closed its side.
+func (c *Call) delivered() bool {
+	return c.done || c.framing == adapters.Events && c.reply != nil && c.reply.Over()
 }
 
 // statusClientLeft is how a call is counted whose client went before its end (nginx's 499).
@@ -161,11 +167,13 @@ func (c *Call) bodyFault() bool {
 	return c.failure != nil && c.failure.Provider != "" && !c.upstreamFailed
 }
 
-// retries is how many attempts came before the one that answered, fallbacks not counted.
+// retries is how many attempts followed another of their own group; the first one of a fallback is none.
 func (c *Call) retries() int {
-	if c.answering == 0 || c.plan == nil {
-		return 0
+	n := 0
+	for i := range min(c.answering, c.attempts()) {
+		if c.plan.Attempts[i].Retry > 0 {
+			n++
+		}
 	}
-	a := c.plan.Attempts[min(c.answering, len(c.plan.Attempts))-1]
-	return max(0, c.answering-1-a.Fallback)
+	return n
 }

@@ -90,9 +90,9 @@ func (c *Call) streamed(m *wire.Message, began time.Time) *wire.Reply {
 	out := c.reply.Events(nil, m.Body)
 	if m.EndOfStream {
 		out = c.reply.End(out)
-		c.failure = c.reply.Err()
 		c.done = true
 	}
+	c.failure = c.reply.Err()
 	c.overhead += since(began)
 	if c.done {
 		c.finish()
