@@ -102,6 +102,7 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 	if a.StreamTimeout, err = wishedTimeout("stream_timeout", r.Field("stream_timeout"), c.headers.Get("x-litellm-stream-timeout")); err != nil {
 		return a, err
 	}
+	c.hurried = a.Timeout > 0 || a.Stream && a.StreamTimeout > 0
 	a.Fallbacks, err = wishedFallbacks(r.Field("fallbacks"))
 	return a, err
 }

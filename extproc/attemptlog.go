@@ -53,11 +53,18 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 	if o.Kind == apierror.Cancelled {
 		return
 	}
+	o.ClientTimeout = common.GetResponseFlags().GetUpstreamRequestTimeout() &&
+		strings.HasSuffix(entry.GetRequest().GetRequestId(), markHurried)
 	o.RetryAfter = retryAfter(entry.GetResponse().GetResponseHeaders())
 	if l.server.Health.Report(o) { // the metrics don't know a repeated entry
 		l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
 	}
 }
+
+// markHurried ends the ids of calls whose limit in time is the client's own. The log names a call by its id only,
+// often after its end, and whoever asks for an answer within a millisecond must not put a deployment out of
+// service for everybody.
+const markHurried = "-hurried"
 
 // outcome reads how an attempt ended. An answer's status goes before flags; without one the flags tell.
 func outcome(code int, f *datav3.ResponseFlags) (status int, kind apierror.Kind, ours bool) {

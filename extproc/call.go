@@ -28,6 +28,7 @@ type Call struct {
 	alias   string
 	plan    *route.Plan
 	timed   bool // the call may use clusters with a timeout built in
+	hurried bool // the limit in time is the client's own
 
 	answering       int // the attempt that answered, from 1; 0: none yet
 	reply           *adapters.Reply
@@ -154,7 +155,8 @@ func (c *Call) recordAttempts(r *observe.CallRecord) {
 	}
 	// A failed attempt is in the per-attempt log already; what only the answer's body shows is not.
 	// This is told once, so it need not be remembered by its call's id.
-	outcome := route.Outcome{Attempt: c.answering, DeploymentID: d.ID, Status: r.Status, Kind: r.Kind}
+	outcome := route.Outcome{Attempt: c.answering, DeploymentID: d.ID, Status: r.Status, Kind: r.Kind,
+		ClientTimeout: c.hurried && r.Kind == apierror.Timeout}
 	if (r.Status < 400 || c.bodyFault()) && r.Kind != apierror.Cancelled {
 		c.server.Health.Report(outcome)
 		c.server.Metrics.Attempt(observe.AttemptRecord{Deployment: d.ID, RequestedModel: c.alias,

@@ -35,6 +35,9 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 		return c.refuse(err)
 	}
 	c.id = newID()
+	if c.hurried {
+		c.id += markHurried
+	}
 	r := c.dispatch(out)
 	c.server.calls.put(c) // last: from here on other goroutines read the call
 	c.sent = time.Now()
