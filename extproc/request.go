@@ -115,8 +115,8 @@ func (c *Call) routeKey() string {
 }
 
 // timeouts returns the longest that any attempt may take until its answer begins. Envoy has one such
-// limit a call; shorter ones are built into the clusters of deployments that have their own, which serves
-// for answers that come whole.
+// limit a call; shorter ones are built into a second cluster of their deployments, which serves for
+// answers that come whole.
 func (c *Call) timeouts() time.Duration {
 	var longest time.Duration
 	shorter := false

@@ -26,9 +26,9 @@ type Deployment struct {
 	ID      string
 	Group   string
 	Cluster string // its cluster in Envoy
-	// Timed is the same endpoint's cluster with the deployment's own timeout built in: for answers
-	// that are not streamed, where that timeout is shorter than that of other attempts of the plan.
-	// Empty: the deployment has no timeout of its own.
+	// Timed is the same endpoint's cluster with the deployment's timeout built in: for answers that are
+	// not streamed, where that timeout is shorter than that of other attempts of the plan. Empty: no
+	// deployment has a longer one.
 	Timed   string
 	Target  *adapters.Target
 	Out     string // why it takes no calls; empty: it is in service

@@ -48,7 +48,7 @@ type Cluster struct {
 	// HTTP2 lets ALPN choose HTTP/2; without it HTTP/1.1 is spoken.
 	HTTP2 bool
 	// MaxDuration ends an attempt on this cluster, whatever its state; zero: only the call's own
-	// timeouts do. See [Cluster.Timed].
+	// timeouts do.
 	MaxDuration    time.Duration
 	ConnectTimeout time.Duration // zero: 5 s
 }

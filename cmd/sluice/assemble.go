@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -24,6 +25,9 @@ type assembly struct {
 	model       xds.Model
 	deployments []deploymentState // in the order of the configuration
 	warnings    []string
+	// longest is the longest limit of any deployment: a plan that goes to several has the longest of theirs,
+	// and those with a shorter one need it built in.
+	longest time.Duration
 }
 
 // deploymentState is a deployment as `sluice check`, the banner and /v1/models see it.
@@ -69,6 +73,9 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 		Version:     sluice.Version,
 	}
 	a.model = baseModel(c, s)
+	for i := range c.Deployments {
+		a.longest = max(a.longest, a.limit(&c.Deployments[i]))
+	}
 	var errs []error
 	for i := range c.Deployments {
 		if err := a.add(&c.Deployments[i], s); err != nil {
@@ -123,11 +130,16 @@ func (a *assembly) publish(d *config.Deployment, target *adapters.Target) *extpr
 	c := xds.Cluster{Host: e.Host, Port: uint32(e.Port), Socket: e.Socket, TLS: e.Scheme == "https", HTTP2: e.HTTP2}
 	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e)}
 	out.Cluster = a.cluster(d.ID, c)
-	if d.Timeout > 0 {
-		c.MaxDuration = d.Timeout
+	if limit := a.limit(d); limit < a.longest {
+		c.MaxDuration = limit
 		out.Timed = a.cluster(d.ID, c)
 	}
 	return out
+}
+
+// limit is how long one attempt at a deployment may take.
+func (a *assembly) limit(d *config.Deployment) time.Duration {
+	return cmp.Or(d.Timeout, a.config.Router.Timeout)
 }
 
 func (a *assembly) cluster(id string, c xds.Cluster) string {
