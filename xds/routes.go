@@ -173,7 +173,7 @@ func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 // firstPass are the routes by path. Model paths end in the dead end: should the processor ever fail to
 // name a group, nothing leaves.
 func firstPass(m Model) ([]*routev3.Route, error) {
-	var out []*routev3.Route
+	out := []*routev3.Route{lostRoute()}
 	for _, path := range ModelPaths {
 		for _, full := range []string{"/v1" + path, path} {
 			out = append(out, modelRoute(full, min(m.Limits.Body, names.StreamBody), contentLengthUpTo(names.StreamBody/2)),
@@ -182,6 +182,15 @@ func firstPass(m Model) ([]*routev3.Route, error) {
 	}
 	api, err := apiRoute()
 	return append(out, api), err
+}
+
+// lostRoute is for calls that the processor has steered to a group which has no route. They carry a
+// provider's path and credentials by then, and must not be taken for a request to the API.
+func lostRoute() *routev3.Route {
+	match := anyPath()
+	match.Headers = []*routev3.HeaderMatcher{{Name: names.HeaderGroup,
+		HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}}
+	return &routev3.Route{Name: "lost", Match: match, Action: clusterAction(names.ClusterDeadEnd)}
 }
 
 // modelRoute is the route of a model call until its group is known. Envoy raises a call's buffer limit when
