@@ -42,6 +42,7 @@ type gateway struct {
 	shown    atomic.Pointer[admin.Snapshot]
 	cold     atomic.Pointer[map[string]bool] // clusters that Envoy does not use yet
 	retired  map[string]retiredCluster       // by name
+	gone     map[string]time.Time            // groups without deployments, and until when they have a route
 }
 
 // retiredCluster is one that no new call is planned with.
@@ -57,16 +58,19 @@ func (g *gateway) apply(ctx context.Context, a *assembly) error {
 	g.applying.Lock()
 	defer g.applying.Unlock()
 	before := g.current.Load()
+	retired := maps.Clone(g.retired) // what failed retires nothing, and brings nothing back
 	if before != nil {
-		g.retire(before.model.Clusters)
+		g.retire(before.model)
 	}
 	g.unretire(a.model.Clusters)
 	version, err := g.xds.Publish(ctx, g.withRetired(a.model), g.cert)
 	if err != nil {
+		g.retired = retired
 		return err
 	}
 	if before != nil {
 		if err := g.settle(ctx, version); err != nil {
+			g.retired = retired
 			if _, back := g.xds.Publish(ctx, g.withRetired(before.model), g.cert); back != nil {
 				g.log.Error("the configuration before could not be published again", "error", back)
 			}
@@ -122,14 +126,17 @@ func (g *gateway) warm(cluster string) bool {
 	return cold == nil || !(*cold)[cluster]
 }
 
-// retire keeps clusters for the calls that were planned with them.
-func (g *gateway) retire(clusters []xds.Cluster) {
+// retire keeps clusters, and routes of groups, for the calls that were planned with them.
+func (g *gateway) retire(m xds.Model) {
 	if g.retired == nil {
-		g.retired = map[string]retiredCluster{}
+		g.retired, g.gone = map[string]retiredCluster{}, map[string]time.Time{}
 	}
 	until := time.Now().Add(retireAfter)
-	for _, c := range clusters {
+	for _, c := range m.Clusters {
 		g.retired[c.Name] = retiredCluster{c, until}
+	}
+	for _, group := range m.Groups {
+		g.gone[group.Name] = until
 	}
 }
 
@@ -149,13 +156,28 @@ func (g *gateway) withRetired(m xds.Model) xds.Model {
 	for _, c := range m.Clusters {
 		known[c.Name] = true
 	}
-	m.Clusters = slices.Clone(m.Clusters)
+	m.Clusters, m.Groups = slices.Clone(m.Clusters), g.withGone(m.Groups, now)
 	for _, name := range slices.Sorted(maps.Keys(g.retired)) {
 		if !known[name] {
 			m.Clusters = append(m.Clusters, g.retired[name].cluster)
 		}
 	}
 	return m
+}
+
+// withGone adds the groups that calls may still be on their way to. A plan names its clusters itself, so they
+// need none.
+func (g *gateway) withGone(groups []xds.Group, now time.Time) []xds.Group {
+	maps.DeleteFunc(g.gone, func(_ string, until time.Time) bool { return now.After(until) })
+	missing := maps.Clone(g.gone)
+	for _, group := range groups {
+		delete(missing, group.Name)
+	}
+	groups = slices.Clone(groups)
+	for _, name := range slices.Sorted(maps.Keys(missing)) {
+		groups = append(groups, xds.Group{Name: name})
+	}
+	return groups
 }
 
 // sweep removes clusters whose time is over, and takes back into plans those that became warm.
