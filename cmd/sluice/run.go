@@ -45,6 +45,9 @@ type instance struct {
 const (
 	startTimeout = 5 * time.Minute // ten thousand deployments on a busy machine; what Envoy rejects is known at once
 	sweepEvery   = time.Second
+	// noticeTimeout is how long load balancers may take to notice that this instance is leaving, if the time
+	// to drain is at least twice that.
+	noticeTimeout = 15 * time.Second
 )
 
 // run starts everything in order, serves until ctx ends, drains and stops.
@@ -310,6 +313,13 @@ func (r *instance) drain() error {
 		if err := supervisor.Admin().StartDrain(ctx); err != nil {
 			r.log.Warn("Envoy could not be told to drain", "error", err)
 		}
+		// Under a steady load there is always a call under way, and those that came last would be cut.
+		closing := time.AfterFunc(min(r.options.drainTimeout/2, noticeTimeout), func() {
+			if err := supervisor.Admin().CloseListeners(ctx); err != nil && ctx.Err() == nil {
+				r.log.Warn("Envoy goes on accepting connections", "error", err)
+			}
+		})
+		defer closing.Stop()
 	}
 	if left := r.awaitCalls(ctx); left > 0 {
 		r.log.Warn("calls were still under way at the end of the time to drain, and are cut", "calls", left)
@@ -323,8 +333,8 @@ func (r *instance) drain() error {
 	return nil
 }
 
-// awaitCalls returns when no call is under way, or at the limit with the number of those that are. New ones
-// are still taken: whoever sends them has not yet seen that this instance is leaving.
+// awaitCalls returns when no call is under way, or at the limit with the number of those that are. At first
+// new ones are still taken: whoever sends them has not yet seen that this instance is leaving.
 func (r *instance) awaitCalls(ctx context.Context) (left int64) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
