@@ -62,7 +62,6 @@ type anthropicCall struct {
 	// forced tool, because the model knows no other way.
 	schema jsondoc.Value
 	byTool bool
-	betas  []string
 }
 
 func newAnthropicCall(c *call) *anthropicCall {

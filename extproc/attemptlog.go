@@ -57,6 +57,7 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 		strings.HasSuffix(entry.GetRequest().GetRequestId(), markHurried)
 	o.RetryAfter = retryAfter(entry.GetResponse().GetResponseHeaders())
 	if l.server.Health.Report(o) { // the metrics don't know a repeated entry
+		l.server.trouble.failed(o, time.Now())
 		l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
 	}
 }

@@ -1,6 +1,8 @@
 package extproc
 
 import (
+	"context"
+	"log/slog"
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
@@ -129,6 +131,17 @@ func (c *Call) record() {
 		c.recordAttempts(&r)
 	}
 	c.server.Metrics.Call(r)
+	c.log(r)
+}
+
+// log is one line a call, for whoever asked for debugging; it has nothing of the call's content.
+func (c *Call) log(r observe.CallRecord) {
+	if c.server.Log == nil || !c.server.Log.Enabled(context.Background(), slog.LevelDebug) {
+		return
+	}
+	c.server.Log.Debug("call", "call", c.clientID, "op", c.op.String(), "model", r.Group, "deployment", r.Deployment,
+		"status", r.Status, "kind", string(r.Kind), "stream", r.Stream, "attempt", c.answering,
+		"duration", r.Duration.Round(time.Microsecond), "input_tokens", r.InputTokens, "output_tokens", r.OutputTokens)
 }
 
 // delivered tells whether the client has all of its answer. Of a stream it has when the last event was handed

@@ -40,6 +40,7 @@ type Server struct {
 	Options
 	snapshot atomic.Pointer[Snapshot]
 	calls    registry
+	trouble  trouble
 	held     atomic.Int64
 	active   atomic.Int64
 }
@@ -51,6 +52,7 @@ func NewServer(o Options) *Server {
 	}
 	s := &Server{Options: o}
 	s.calls.init()
+	s.trouble = trouble{log: o.Log, name: s.targetName, since: map[string]failures{}}
 	return s
 }
 
@@ -172,4 +174,14 @@ func since(t time.Time) time.Duration {
 		return 0
 	}
 	return time.Since(t)
+}
+
+// targetName is a deployment as a person knows it: its model group and its provider's model.
+func (s *Server) targetName(id string) string {
+	snapshot := s.snapshot.Load()
+	if snapshot == nil || snapshot.Deployments[id] == nil || snapshot.Deployments[id].Target == nil {
+		return ""
+	}
+	d := snapshot.Deployments[id]
+	return d.Group + " (" + d.Target.Provider() + "/" + d.Target.Model() + ")"
 }

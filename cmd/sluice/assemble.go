@@ -111,7 +111,9 @@ func (a *assembly) add(d *config.Deployment, s surroundings) error {
 	state := deploymentState{config: d, target: target, out: d.Unusable}
 	switch {
 	case err != nil:
-		state.out, state.notBuilt = err.Error(), true
+		state.out, state.notBuilt = strings.TrimPrefix(err.Error(), "model: "), true
+		a.warnings = append(a.warnings, config.Fault{File: d.File, Line: d.Line, Field: "litellm_params.model",
+			Message: d.Name() + " is out of service: " + state.out}.Error())
 	case state.out == "" && target.MissingCredential() != "":
 		state.out = target.MissingCredential() + " is not set"
 	}

@@ -7,11 +7,14 @@ import (
 	"strings"
 
 	"github.com/sluicegw/sluice"
-	"github.com/sluicegw/sluice/policy/keys"
 )
 
 // banner tells a person where the first request goes.
 func (r *instance) banner(w io.Writer, a *assembly) {
+	if r.options.logJSON || a.config.Settings.JSONLogs { // a machine reads along
+		r.log.Info("serving", "version", sluice.Version, "address", r.around.listener.Address, "port", r.options.port, "deployments", a.summary())
+		return
+	}
 	scheme := "http"
 	insecure := ""
 	if r.around.listener.TLS {
@@ -35,7 +38,7 @@ func (r *instance) banner(w io.Writer, a *assembly) {
 	if first != "" {
 		key := ""
 		if !a.snapshot.Keys.Open() {
-			key = " \\\n    -H 'Authorization: Bearer " + keys.KeyName(a.config.General.MasterKey.Reveal()) + "'"
+			key = " \\\n    -H \"Authorization: Bearer $LITELLM_MASTER_KEY\""
 		}
 		fmt.Fprintf(&b, "\nTry it:\n\n  curl%s %s/v1/chat/completions%s \\\n    -H 'Content-Type: application/json' \\\n    -d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}'\n\n", insecure, url, key, first)
 	}

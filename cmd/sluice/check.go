@@ -1,9 +1,9 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
 	"text/tabwriter"
 
@@ -40,7 +40,11 @@ func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, 
 	w.routes(a)
 	w.guardrails(c)
 	w.warnings(c, append(opts.notices, a.warnings...))
-	w.printf("%s is valid: %s.\n", opts.config, a.summary())
+	if len(c.Guardrails) > 0 {
+		w.printf("%s is valid: %s. It does not start yet: %s cannot be loaded.\n", opts.config, a.summary(), plural(len(c.Guardrails), "guardrail"))
+	} else {
+		w.printf("%s is valid: %s.\n", opts.config, a.summary())
+	}
 	if w.err != nil {
 		fmt.Fprintf(stderr, "writing the report: %s\n", w.err)
 		return 1
@@ -87,7 +91,7 @@ func makePlans(a *assembly) map[string]*plan {
 // can is what a call asks of each deployment, without a call.
 func (a *assembly) can(d *route.Deployment) error {
 	if own := a.snapshot.Deployments[d.ID]; own != nil && own.Out != "" {
-		return errors.New(own.Out)
+		return apierror.New(apierror.Unavailable, http.StatusServiceUnavailable, "out of service: %s", own.Out)
 	}
 	return nil
 }

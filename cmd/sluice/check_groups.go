@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/http"
 	"strconv"
 	"strings"
 	"time"
@@ -151,8 +150,8 @@ func within(d time.Duration) string {
 
 // reason is why a group has no plan. Its own deployments' reasons stand in the table already.
 func reason(err *apierror.Error) string {
-	if err.Status == http.StatusTooManyRequests {
-		return "no deployment is in service, so clients get 429"
+	if err.Kind == apierror.Unavailable {
+		return fmt.Sprintf("no deployment is in service, so clients get %d", err.Status)
 	}
 	return fmt.Sprintf("clients get %d, %s", err.Status, err.Message)
 }

@@ -60,8 +60,8 @@ Envoy:
                                ca.crt (default /etc/sluice/envoy-tls)
 
 Logs:
-      --debug                  log more (DEBUG)
-      --detailed_debug         log everything but secrets and bodies (DETAILED_DEBUG)
+      --debug                  log more, a line a call among it (DEBUG)
+      --detailed_debug         the same (DETAILED_DEBUG)
       --log-format FORMAT      text or json
 
       --version, --help        the same as: sluice version, sluice help

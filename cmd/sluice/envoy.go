@@ -61,7 +61,7 @@ func (r *instance) startEnvoy(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.log.Info("starting Envoy", "version", binary.Version, "path", binary.Path, "from", binary.From)
+	r.log.Info("starting Envoy", "version", binary.Version.String(), "path", binary.Path, "from", binary.From)
 	node := "sluice-" + strconv.Itoa(os.Getpid())
 	bootstrap, err := r.bootstrap(node)
 	if err != nil {

@@ -17,8 +17,7 @@ const (
 	singleMinimum  = 1000 // SINGLE_DEPLOYMENT_TRAFFIC_FAILURE_THRESHOLD
 	maxRetryAfter  = 10 * time.Minute
 
-	defaultAllowedFails = 3 // DEFAULT_ALLOWED_FAILS
-	statusNeedsPayment  = http.StatusPaymentRequired
+	statusNeedsPayment = http.StatusPaymentRequired
 )
 
 // cooldownPolicy is what a table says about one deployment's cooldowns.
@@ -138,12 +137,7 @@ func (p *cooldownPolicy) cools(o *Outcome, fails, successes int) bool {
 	if n, ok := p.allowedByKind[o.kind()]; ok && !p.own {
 		return fails > n
 	}
-	switch {
-	case p.allowed == nil:
-	case p.single && p.own:
-		return false
-	case p.single && *p.allowed == defaultAllowedFails: // for LiteLLM the same as unset
-	default:
+	if p.allowed != nil {
 		return fails > *p.allowed
 	}
 	total := fails + successes

@@ -21,13 +21,11 @@ import (
 //   - when more than half of at least 5 requests failed, unless it is the group's only one;
 //   - when all of at least 1,000 requests failed.
 //
-// With allowed_fails set, it cools down when more than that many requests failed, whatever the status; a
-// deployment's own allowed_fails does not take the only one of a group out of service.
+// With allowed_fails set, it cools down when more than that many requests failed, whatever the status.
 //
-// LiteLLM takes allowed_fails: 3 for unset, because 3 is its default. That is kept for the only one of a
-// group, which many a configuration with this value relies on; others cool down after the fourth failure,
-// as written. And a 404 from a wildcard's deployment counts for nothing: there the client chooses the name
-// that is not found.
+// Three differences. LiteLLM takes allowed_fails: 3 for unset, because 3 is its default, and a deployment's own
+// allowed_fails for nothing where it is the group's only one; here a number that was written down counts. And
+// a 404 from a wildcard's deployment counts for nothing: there the client chooses the name that is not found.
 type Health struct {
 	clock   func() time.Time
 	base    time.Time

@@ -1,0 +1,49 @@
+package extproc
+
+import (
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+const (
+	// troubleEvery is how often a deployment's failures are told.
+	troubleEvery = time.Minute
+	mostTold     = 1 << 16
+)
+
+// trouble tells of deployments whose attempts fail: the first failure at once, those that follow once a
+// minute with their number, so that an outage is seen and fills no disk. Whether a deployment then rests
+// is the health tracker's to decide, and a group's only one may not.
+type trouble struct {
+	log  *slog.Logger
+	name func(deployment string) string
+
+	mu    sync.Mutex
+	since map[string]failures
+}
+
+type failures struct {
+	told time.Time
+	more int // since then
+}
+
+func (t *trouble) failed(o route.Outcome, now time.Time) {
+	t.mu.Lock()
+	f := t.since[o.DeploymentID]
+	if now.Sub(f.told) < troubleEvery {
+		f.more++
+		t.since[o.DeploymentID] = f
+		t.mu.Unlock()
+		return
+	}
+	if len(t.since) >= mostTold { // reloads leave deployments behind
+		clear(t.since)
+	}
+	t.since[o.DeploymentID] = failures{told: now}
+	t.mu.Unlock()
+	t.log.Warn("an attempt failed; further ones of this deployment are counted for a minute", "deployment", o.DeploymentID,
+		"target", t.name(o.DeploymentID), "status", o.Status, "kind", string(o.Kind), "failed_before", f.more)
+}
