@@ -1,0 +1,119 @@
+"""A provider on loopback that records what it is asked and answers what it was told to.
+
+It leaves alone what the answer means: replies are data, in cases/replies.json.
+"""
+
+import http.server
+import json
+import socket
+import threading
+import time
+
+# Request headers that are compared; the others differ by HTTP library and carry nothing.
+HEADERS = ("authorization", "x-api-key", "anthropic-version", "anthropic-beta", "content-type", "openai-organization")
+
+
+class Provider:
+    """Answers every request with the reply that tell() named last."""
+
+    def __init__(self, replies):
+        self.replies = replies
+        self.name = "text"
+        self.seen = []
+        self.lock = threading.Lock()
+        handler = type("Handler", (_Handler,), {"provider": self})
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+        self.server.daemon_threads = True
+        self.url = "http://127.0.0.1:%d" % self.server.server_address[1]
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def tell(self, name):
+        with self.lock:
+            self.name, self.seen = name, []
+
+    def requests(self):
+        with self.lock:
+            return list(self.seen)
+
+    def reply(self, dialect, streamed):
+        """The reply for a dialect, its streamed form if the request was streamed and there is one."""
+        entry = self.replies[self.name]
+        entry = entry.get(dialect, entry.get("any"))
+        if entry is None:
+            raise KeyError("cases/replies.json: reply %r has nothing for %s" % (self.name, dialect))
+        return entry.get("stream" if streamed else "whole", entry.get("whole", entry))
+
+
+class _Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    provider = None
+
+    def log_message(self, *args):
+        pass
+
+    def do_GET(self):
+        self.send_response(404)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def do_POST(self):
+        raw = self.rfile.read(int(self.headers.get("content-length") or 0))
+        try:
+            body = json.loads(raw)
+        except ValueError:
+            body = {"not JSON": raw.decode("utf-8", "replace")}
+        p = self.provider
+        with p.lock:
+            p.seen.append({
+                "method": self.command, "path": self.path, "body": body,
+                "headers": {h: self.headers[h] for h in HEADERS if h in self.headers},
+            })
+        path = self.path.split("?")[0]
+        dialect = "anthropic" if path.endswith("/messages") else \
+            "embedding" if path.endswith("/embeddings") else \
+            "completion" if path.endswith("/completions") and "chat" not in path else "openai"
+        streamed = isinstance(body, dict) and body.get("stream") is True
+        self.answer(p.reply(dialect, streamed))
+
+    def answer(self, r):
+        if r.get("hangup"):
+            self.close_connection = True
+            self.connection.shutdown(socket.SHUT_RDWR)
+            return
+        body = payload(r)
+        self.send_response(r.get("status", 200))
+        self.send_header("content-type", r.get("type") or ("text/event-stream" if "events" in r else "application/json"))
+        for name, value in r.get("headers", {}).items():
+            self.send_header(name, value)
+        if "events" in r or r.get("cut"):
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
+            if r.get("cut"):  # no last chunk: the connection breaks in the middle
+                self.wfile.flush()
+                time.sleep(0.05)
+                self.close_connection = True
+                self.connection.shutdown(socket.SHUT_RDWR)
+            else:
+                self.wfile.write(b"0\r\n\r\n")
+            return
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def payload(r):
+    """The bytes of a reply: raw text, events, or JSON."""
+    if "raw" in r:
+        return r["raw"].encode()
+    if "events" in r:
+        out = []
+        for e in r["events"]:
+            if isinstance(e, str):
+                out.append("data: %s\n\n" % e)
+            elif "type" in e:  # Anthropic names its events
+                out.append("event: %s\ndata: %s\n\n" % (e["type"], json.dumps(e)))
+            else:
+                out.append("data: %s\n\n" % json.dumps(e))
+        return "".join(out).encode()
+    return json.dumps(r["body"]).encode()
