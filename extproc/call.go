@@ -3,6 +3,7 @@ package extproc
 import (
 	"context"
 	"log/slog"
+	"sync/atomic"
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
@@ -46,6 +47,10 @@ type Call struct {
 	overhead                                  time.Duration
 	held                                      int64
 	finished                                  bool
+
+	// attemptBegan is when the newest attempt was sent, in nanoseconds since 1970: the first by the call's own
+	// goroutine, the others by those of the upstream filter's streams.
+	attemptBegan atomic.Int64
 
 	deadline deadline
 	send     func(*wire.Reply) error

@@ -35,7 +35,8 @@ func (c *Call) awaitBody() {
 	if limit <= 0 {
 		return
 	}
-	c.deadline.timer = time.AfterFunc(limit, c.giveUp)
+	spent := time.Duration(time.Now().UnixNano() - c.attemptBegan.Load())
+	c.deadline.timer = time.AfterFunc(max(0, limit-spent), c.giveUp)
 }
 
 func (c *Call) giveUp() {

@@ -41,6 +41,7 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 	r := c.dispatch(out)
 	c.server.calls.put(c) // last: from here on other goroutines read the call
 	c.sent = time.Now()
+	c.attemptBegan.Store(c.sent.UnixNano())
 	c.overhead += c.sent.Sub(c.began)
 	return r
 }

@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"strconv"
+	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 	"google.golang.org/grpc/codes"
@@ -47,6 +48,7 @@ func (s *Server) retranslate(in *wire.Message) (*wire.Reply, error) {
 	if apiErr != nil {
 		return nil, status.Error(codes.FailedPrecondition, apiErr.Error())
 	}
+	c.attemptBegan.Store(time.Now().UnixNano())
 	r := reply(wire.RequestHeaders, 6+len(out.Headers))
 	outgoing(r, out)
 	// The header map is the one that the attempt before has filled: its credentials go.

@@ -14,7 +14,9 @@ func TestTroubleIsToldOnceAMinute(t *testing.T) {
 	var out bytes.Buffer
 	tr := trouble{log: slog.New(slog.NewTextHandler(&out, nil)), name: func(id string) string { return "model " + id }, since: map[string]failures{}}
 	now := time.Unix(1_700_000_000, 0)
-	tell := func(id string, after time.Duration) { tr.failed(route.Outcome{DeploymentID: id, Status: 500}, now.Add(after)) }
+	tell := func(id string, after time.Duration) {
+		tr.failed(route.Outcome{DeploymentID: id, Status: 500}, now.Add(after))
+	}
 	tell("a", 0)
 	for range 10 {
 		tell("a", 30*time.Second)

@@ -22,9 +22,9 @@ import (
 const (
 	// takeTimeout is how long Envoy may take to accept a configuration, and again to warm its clusters.
 	takeTimeout = 2 * time.Minute
-	// retireAfter is how long the clusters of a configuration stay that another has replaced: calls that
-	// were planned with it may still be on their way to their next attempt.
-	retireAfter = 10 * time.Minute
+	// Clusters of a configuration that another has replaced stay for as long as one attempt may take, within
+	// these bounds: calls that were planned with it may still be on their way to their next attempt.
+	retireAtLeast, retireAtMost = 10 * time.Minute, 2 * time.Hour
 )
 
 // gateway is the configuration in effect and the parts that follow it.
@@ -60,7 +60,7 @@ func (g *gateway) apply(ctx context.Context, a *assembly) error {
 	before := g.current.Load()
 	retired := maps.Clone(g.retired) // what failed retires nothing, and brings nothing back
 	if before != nil {
-		g.retire(before.model)
+		g.retire(before)
 	}
 	g.unretire(a.model.Clusters)
 	version, err := g.xds.Publish(ctx, g.withRetired(a.model), g.cert)
@@ -127,11 +127,12 @@ func (g *gateway) warm(cluster string) bool {
 }
 
 // retire keeps clusters, and routes of groups, for the calls that were planned with them.
-func (g *gateway) retire(m xds.Model) {
+func (g *gateway) retire(a *assembly) {
+	m := a.model
 	if g.retired == nil {
 		g.retired, g.gone = map[string]retiredCluster{}, map[string]time.Time{}
 	}
-	until := time.Now().Add(retireAfter)
+	until := time.Now().Add(min(max(a.config.Router.Timeout, retireAtLeast), retireAtMost))
 	for _, c := range m.Clusters {
 		g.retired[c.Name] = retiredCluster{c, until}
 	}

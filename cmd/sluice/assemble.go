@@ -224,7 +224,7 @@ func routeDeployments(c *config.Config) []route.Deployment {
 		r := route.Deployment{
 			ID: d.ID, Group: d.Group, RPM: float64(d.RPM), TPM: float64(d.TPM),
 			Timeout: d.Timeout, StreamTimeout: d.StreamTimeout,
-			NumRetries: d.NumRetries, Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
+			NumRetries: fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
 		}
 		if d.Weight != nil {
 			r.Weight = *d.Weight
@@ -237,10 +237,21 @@ func routeDeployments(c *config.Config) []route.Deployment {
 	return out
 }
 
+// mostRetries leaves room in a plan, which has 16 attempts at most, for fallbacks.
+const mostRetries = 10
+
+func fewer(n *int) *int {
+	if n == nil || *n <= mostRetries {
+		return n
+	}
+	most := mostRetries
+	return &most
+}
+
 func routeSettings(c *config.Config) route.Settings {
 	s := route.DefaultSettings()
 	s.Strategy = c.Router.Strategy
-	s.NumRetries = c.Router.NumRetries
+	s.NumRetries = min(c.Router.NumRetries, mostRetries)
 	s.MaxFallbacks = c.Router.MaxFallbacks
 	s.Timeout = c.Router.Timeout
 	s.StreamTimeout = c.Router.StreamTimeout

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/sluicegw/sluice/internal/apierror"
 )
@@ -43,6 +44,9 @@ func (r *reader) model(c *Config, v *value, path string, credentials map[string]
 	r.mapping(v, path, own, r.misplaced(own), false)
 	if d.Group == "" {
 		r.fault(v, path+".model_name", "is missing; it is the name by which clients ask for this model")
+	}
+	if strings.ContainsFunc(d.Group, unicode.IsControl) {
+		r.fault(v, path+".model_name", "has a control character; it stands in headers, so it may have printable ones only")
 	}
 	if params == nil {
 		r.fault(v, path+".litellm_params", "is missing; it needs at least model: provider/name")
@@ -113,6 +117,9 @@ func (r *reader) modelInfo(d *Deployment, v *value, path string) (id string) {
 	}, false)
 	if v.kind == mapping {
 		d.Info.Raw = r.json(v, path)
+	}
+	if strings.ContainsFunc(id, unicode.IsControl) {
+		r.fault(v, path+".id", "has a control character; it stands in headers, so it may have printable ones only")
 	}
 	return id
 }
