@@ -110,7 +110,7 @@ func (anthropic) body(c *call) ([]byte, *apierror.Error) {
 		dst = append(appendClaudeSchema(dst, a.schema), '}')
 	}
 	for i := range c.fields {
-		if f := &c.fields[i]; f.value != "" && passesToAnthropic(f.name) {
+		if f := &c.fields[i]; f.value != "" && (passesToAnthropic(f.name) || c.allows(f.name)) {
 			dst = append(apierror.AppendString(append(dst, ','), f.name), ':')
 			dst = append(dst, f.value...)
 		}

@@ -150,8 +150,8 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 		switch b.Get("type").Text() {
 		case "text":
 			text = append(text, b.Get("text").Inner()...)
-			for c := range b.Get("citations").Elements() {
-				citations = append(append(citations, ','), c...)
+			if list := b.Get("citations"); first(list) != "" { // one list a block
+				citations = append(append(citations, ','), list...)
 			}
 		case "tool_use":
 			input := b.Get("input")
@@ -167,13 +167,14 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 			calls = t.toolCall(append(calls, ','), b.Get("id"), b.Get("name"), string(input))
 			t.tools++
 		case "thinking", "redacted_thinking":
+			t.usage.thought = true
 			thinking = append(thinking, b.Get("thinking").Inner()...)
 			blocks = append(append(blocks, ','), b...)
 		}
 	}
 	t.p.output += int64(len(text) + len(thinking))
 	dst = append(dst, `{"role":"assistant","content":`...)
-	if len(text) > 0 || len(calls) == 0 {
+	if len(text) > 0 {
 		dst = append(append(append(dst, '"'), text...), '"')
 	} else {
 		dst = append(dst, "null"...)

@@ -161,13 +161,13 @@ func (t *anthropicReply) blockStart(dst []byte, b jsondoc.Value) []byte {
 		dst = t.a.names.appendBack(dst, b.Get("name"))
 		return t.close(append(dst, `,"arguments":""}}]}`...))
 	case "redacted_thinking":
-		t.block = blockThinking
+		t.block, t.usage.thought = blockThinking, true
 		if data := b.Get("data"); data.IsString() {
 			dst = append(append(t.open(dst), `{"thinking_blocks":[{"type":"redacted_thinking","data":`...), data...)
 			return t.close(append(dst, `}]}`...))
 		}
 	case "thinking":
-		t.block = blockThinking
+		t.block, t.usage.thought = blockThinking, true
 	default:
 		t.block = blockOther
 	}

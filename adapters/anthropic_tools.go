@@ -25,6 +25,10 @@ func checkTools(c *call, m claude) *apierror.Error {
 		switch {
 		case !tool.IsObject():
 			return refused(at, "'%s' must be an object, not %s.", at, kindOf(tool))
+		case isNative(tool):
+			if name := tool.Get("name"); !name.IsString() || name == `""` {
+				return refused(at+".name", "Missing required parameter: '%s.name'.", at)
+			}
 		case kind == "function" || kind == "" || kind == "custom" && tool.Get("function") != "":
 			if name := tool.At("function", "name"); !name.IsString() || name == `""` {
 				return refused(at+".function.name", "Missing required parameter: '%s.function.name'.", at)
@@ -48,6 +52,12 @@ func checkTools(c *call, m claude) *apierror.Error {
 		c.set("tool_choice", `"auto"`)
 	}
 	return nil
+}
+
+// isNative tells whether a tool comes in Anthropic's own form.
+func isNative(tool jsondoc.Value) bool {
+	kind := tool.Get("type")
+	return (!kind.Exists() || kind.Is("custom")) && tool.Get("function") == "" && tool.Get("input_schema").IsObject()
 }
 
 func isHosted(kind string) bool {
@@ -101,6 +111,9 @@ func (a *anthropicCall) appendTool(dst []byte, tool jsondoc.Value) []byte {
 	f := tool.Get("function")
 	if isHosted(tool.Get("type").Text()) {
 		return appendHosted(dst, tool)
+	}
+	if isNative(tool) {
+		return append(dst, tool...)
 	}
 	dst = append(dst, `{"type":"custom","name":`...)
 	dst = a.names.append(dst, f.Get("name"))

@@ -12,7 +12,7 @@ type anthropicUsage struct {
 	told                            bool
 	input, output, read, write      int64
 	thinking                        int64
-	thinkingTold                    bool
+	thinkingTold, thought           bool
 	shortCache, longCache, searches int64
 }
 
@@ -73,6 +73,10 @@ func (u *anthropicUsage) append(dst []byte) []byte {
 	field("cached_tokens", u.read)
 	dst = append(dst, ',')
 	field("cache_creation_tokens", u.write)
+	dst = append(dst, ',')
+	field("cache_write_tokens", u.write)
+	dst = append(dst, ',')
+	field("text_tokens", u.input)
 	if u.shortCache+u.longCache > 0 {
 		dst = append(dst, `,"cache_creation_token_details":{`...)
 		field("ephemeral_5m_input_tokens", u.shortCache)
@@ -81,9 +85,11 @@ func (u *anthropicUsage) append(dst []byte) []byte {
 		dst = append(dst, '}')
 	}
 	dst = append(dst, '}')
-	if u.thinkingTold {
+	if u.thinkingTold || !u.thought { // how much of it was thinking is not guessed
 		dst = append(dst, `,"completion_tokens_details":{`...)
 		field("reasoning_tokens", t.Reasoning)
+		dst = append(dst, ',')
+		field("text_tokens", u.output-t.Reasoning)
 		dst = append(dst, '}')
 	}
 	dst = append(dst, ',')

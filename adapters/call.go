@@ -155,11 +155,19 @@ func (c *call) unsupported(not func(name string) bool) *apierror.Error {
 	return nil
 }
 
-func (c *call) unsupportedField(name string) *apierror.Error {
+// allows tells whether the client vouches for a parameter.
+func (c *call) allows(name string) bool {
 	for v := range c.allowed.Elements() {
 		if v.Is(name) {
-			return nil
+			return true
 		}
+	}
+	return false
+}
+
+func (c *call) unsupportedField(name string) *apierror.Error {
+	if c.allows(name) {
+		return nil
 	}
 	if !c.dropping {
 		return refused(name, "%s does not support the parameter '%s' for model %s. Leave it out, or set drop_params: true to drop what is not supported.",

@@ -60,8 +60,11 @@ func (p *Reply) failed(status int, f *failure) *apierror.Error {
 	return e
 }
 
+// statusOverloaded is what some providers answer when they have too much to do; it has no name in HTTP.
+const statusOverloaded = 529
+
 // classify tells the kind of a provider's error and the status it is passed on with, which follow
-// LiteLLM's exception mapping: a full provider (529) is a 500, an unprocessable request a 400.
+// LiteLLM's exception mapping: Anthropic's overloaded_error is a 500.
 func classify(status int, f *failure) (apierror.Kind, int) {
 	text := strings.ToLower(f.message)
 	label := strings.ToLower(f.typ + " " + f.code)
@@ -70,8 +73,10 @@ func classify(status int, f *failure) (apierror.Kind, int) {
 		return apierror.ContextLength, http.StatusBadRequest
 	case status < 500 && isContentPolicy(label, text):
 		return apierror.ContentPolicy, http.StatusBadRequest
-	case status == 529, strings.Contains(label, "overloaded_error"):
+	case strings.Contains(label, "overloaded_error"):
 		return apierror.Overloaded, http.StatusInternalServerError
+	case status == statusOverloaded:
+		return apierror.Overloaded, statusOverloaded
 	case status == http.StatusTooManyRequests, strings.Contains(label, "rate_limit"):
 		return apierror.RateLimit, http.StatusTooManyRequests
 	case strings.Contains(label, "request_too_large"):
@@ -80,7 +85,9 @@ func classify(status int, f *failure) (apierror.Kind, int) {
 		return apierror.NotFound, http.StatusNotFound
 	}
 	switch status {
-	case http.StatusUnprocessableEntity, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
+	case http.StatusUnprocessableEntity:
+		return apierror.BadRequest, http.StatusUnprocessableEntity
+	case http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType:
 		return apierror.BadRequest, http.StatusBadRequest
 	}
 	return apierror.KindFor(status), status

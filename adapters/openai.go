@@ -29,8 +29,8 @@ func (openAI) body(c *call) ([]byte, *apierror.Error) {
 	dst = apierror.AppendString(dst, c.model)
 	for i := range c.fields {
 		f := &c.fields[i]
-		if f.value == "" || f.name == "model" {
-			continue
+		if f.value == "" || f.name == "model" || f.name == "stream_options" && !c.r.stream {
+			continue // OpenAI refuses stream_options in a call that is no stream
 		}
 		dst = append(apierror.AppendString(append(dst, ','), f.name), ':')
 		switch {

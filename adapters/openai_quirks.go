@@ -90,12 +90,35 @@ func isGPT5(model string) bool {
 }
 
 var (
-	notOSeries = []string{"logprobs", "top_logprobs", "top_p", "presence_penalty", "frequency_penalty"}
-	notGPT5    = []string{
-		"logprobs", "top_logprobs", "top_p", "presence_penalty", "frequency_penalty", "stop",
-		"logit_bias", "modalities", "prediction", "audio", "web_search_options",
+	notOSeries = []string{
+		"logprobs", "top_logprobs", "top_p", "presence_penalty", "frequency_penalty", "parallel_tool_calls",
+		"thinking", "verbosity",
 	}
+	notGPT5 = []string{
+		"logprobs", "top_logprobs", "top_p", "presence_penalty", "frequency_penalty", "stop",
+		"logit_bias", "modalities", "prediction", "audio", "web_search_options", "thinking",
+	}
+	// notPlain are what OpenAI's models that do not reason refuse.
+	notPlain = []string{"thinking", "verbosity", "reasoning_effort"}
 )
+
+// isPlainGPT tells whether a model is one of OpenAI's own that do not reason. Other names are those of
+// servers that only speak OpenAI's language, and may take anything.
+func isPlainGPT(model string) bool {
+	name := strings.TrimPrefix(model[strings.LastIndexByte(model, '/')+1:], "ft:")
+	return strings.HasPrefix(name, "gpt-3.5") || strings.HasPrefix(name, "gpt-4") || strings.HasPrefix(name, "chatgpt-")
+}
+
+// isOwnChat tells whether a model is one of OpenAI's own that only chat.
+func isOwnChat(model string) bool {
+	return !strings.Contains(model, "instruct") && (isPlainGPT(model) || isGPT5(model) || isOSeries(model))
+}
+
+// isFirstGPT5 tells whether a model is of the first gpt-5 series, which always reasons.
+func isFirstGPT5(model string) bool {
+	name := model[strings.LastIndexByte(model, '/')+1:]
+	return name == "gpt-5" || strings.HasPrefix(name, "gpt-5-")
+}
 
 // reasoningRules are those of OpenAI's reasoning models: a limit includes the reasoning and has its own
 // name, and sampling is not the client's to choose.
@@ -111,11 +134,18 @@ func (c *call) reasoningRules() *apierror.Error {
 		if e := c.get("reasoning_effort").Get("effort"); e != "" {
 			c.set("reasoning_effort", e)
 		}
+		if e := c.get("reasoning_effort"); isFirstGPT5(c.model) && (e.Is("none") || e.Is("xhigh")) {
+			if err := c.unsupportedField("reasoning_effort"); err != nil {
+				return err
+			}
+		}
 		if c.get("reasoning_effort").Is("none") {
 			// Without reasoning these models sample like others.
 			c.rename("max_tokens", "max_completion_tokens")
 			return nil
 		}
+	case isPlainGPT(c.model):
+		return c.unsupported(func(name string) bool { return slices.Contains(notPlain, name) })
 	default:
 		return nil
 	}
@@ -124,6 +154,35 @@ func (c *call) reasoningRules() *apierror.Error {
 		c.set("temperature", "")
 	}
 	return c.unsupported(func(name string) bool { return slices.Contains(not, name) })
+}
+
+// vllm takes an effort for thinking, and schemas without what its tool parsers stumble over.
+//
+// https://docs.vllm.ai/en/latest/features/reasoning_outputs/
+func vllm(c *call) *apierror.Error {
+	if thinking := c.get("thinking"); thinking != "" {
+		c.set("thinking", "")
+		if thinking.Get("type").Is("enabled") && c.get("reasoning_effort") == "" {
+			c.set("reasoning_effort", jsondoc.Value(`"`+vllmEffort(thinking.Get("budget_tokens").Count())+`"`))
+		}
+	}
+	if tools := c.get("tools"); tools != "" {
+		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "strict", "additionalProperties")))
+	}
+	return c.unsupported(func(name string) bool { return name == "verbosity" })
+}
+
+// vllmEffort is the effort for a budget of tokens, at LiteLLM's thresholds.
+func vllmEffort(budget int64) string {
+	switch {
+	case budget >= budgets["high"]:
+		return "high"
+	case budget >= budgets["medium"]:
+		return "medium"
+	case budget >= budgets["low"]:
+		return "low"
+	}
+	return "minimal"
 }
 
 // mistral has parameters of its own and refuses what it does not know.

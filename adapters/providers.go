@@ -50,6 +50,8 @@ type quirks struct {
 	// jsonByTool tells the models that get a JSON schema as a forced tool, whose arguments become the
 	// content, because they have no structured output.
 	jsonByTool func(model string) bool
+	// chats tells the models that answer chats only: a completion is asked for as one.
+	chats func(model string) bool
 }
 
 var (
@@ -80,7 +82,7 @@ var (
 var providers = append([]provider{
 	{
 		name: "openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, noReasoningBack: true},
+		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, noReasoningBack: true, noNulls: true, chats: isOwnChat},
 	},
 	{
 		name: "anthropic", base: "https://api.anthropic.com", env: []string{"ANTHROPIC_API_KEY"},
@@ -149,11 +151,11 @@ var providers = append([]provider{
 	},
 	{
 		name: "hosted_vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, noNulls: true, special: vllm},
 	},
 	{
 		name: "vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, noNulls: true, special: vllm},
 	},
 	{
 		name: "lm_studio", env: []string{"LM_STUDIO_API_KEY"}, keyless: true,

@@ -153,7 +153,7 @@ func (t *Target) Supports(r *Request) *apierror.Error {
 func (t *Target) begin(r *Request) (call, *apierror.Error) {
 	d := t.p.dialect
 	switch {
-	case d.carries(r.op):
+	case d.carries(r.op) && !t.onlyChats(r):
 	case r.op == Completion && d.carries(Chat):
 		chat, err := asChat(r)
 		if err != nil {
@@ -165,6 +165,13 @@ func (t *Target) begin(r *Request) (call, *apierror.Error) {
 	}
 	c := newCall(t, r)
 	return c, d.supports(&c)
+}
+
+// onlyChats tells whether a completion has to be asked for as a chat, although the provider has
+// completions.
+func (t *Target) onlyChats(r *Request) bool {
+	chats := t.p.quirks.chats
+	return r.op == Completion && chats != nil && chats(t.upstream(r.model))
 }
 
 // Request translates the request. It never edits r and may be called concurrently, once an attempt.

@@ -49,7 +49,10 @@ def request(r):
     headers = dict(r["headers"])
     if "anthropic-beta" in headers:
         headers["anthropic-beta"] = sorted(h.strip() for h in headers["anthropic-beta"].split(","))
-    return {"method": r["method"], "path": r["path"], "headers": headers, "body": r["body"]}
+    body = r["body"]
+    if body.get("stream") is False:  # the default, which LiteLLM writes for some providers
+        body = {k: v for k, v in body.items() if k != "stream"}
+    return {"method": r["method"], "path": r["path"], "headers": headers, "body": body}
 
 
 def answer(status, content_type, text):
