@@ -70,7 +70,7 @@ func TestClaudeByModel(t *testing.T) {
 	for _, c := range []struct{ name, model, members, field, want string }{
 		{"limit", "claude-sonnet-4-5", hi + `"n":1`, "max_tokens", "64000"},
 		{"limit, newer", "claude-opus-4-6", hi + `"n":1`, "max_tokens", "128000"},
-		{"limit, opus 4", "claude-opus-4-1-20250805", hi + `"n":1`, "max_tokens", "32000"},
+		{"limit, opus 4", "claude-opus-4-1-20250805", hi + `"n":1`, "max_tokens", "4096"},
 		{"limit, unknown", "my-claude", hi + `"n":1`, "max_tokens", "4096"},
 		{"both limits", "claude-sonnet-4-5", hi + `"max_tokens":5,"max_completion_tokens":6`, "max_tokens", "6"},
 		{"low", "claude-sonnet-4-5", hi + `"reasoning_effort":"low"`, "thinking", `{"type":"enabled","budget_tokens":1024}`},

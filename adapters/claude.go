@@ -63,16 +63,13 @@ func (c claude) atLeast(major, minor int) bool {
 	return c.major > major || c.major == major && c.minor >= minor
 }
 
-// maxTokens is the model's output limit: Anthropic wants max_tokens in every request.
+// maxTokens is sent where the client names no limit, for Anthropic wants one in every request: the model's own,
+// or 4096 for those before 4.5, as LiteLLM has it.
 func (c claude) maxTokens() int64 {
 	switch {
 	case c.family == "mythos", c.atLeast(4, 6):
 		return 128000
 	case c.atLeast(4, 5):
-		return 64000
-	case c.major == 4 && c.family == "opus":
-		return 32000
-	case c.major == 4:
 		return 64000
 	}
 	return 4096
