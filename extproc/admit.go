@@ -103,8 +103,13 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		return a, err
 	}
 	c.hurried = a.Timeout > 0 || a.Stream && a.StreamTimeout > 0
-	a.Fallbacks, err = wishedFallbacks(r.Field("fallbacks"))
-	return a, err
+	if a.Fallbacks, err = wishedFallbacks(r.Field("fallbacks")); err != nil {
+		return a, err
+	}
+	if string(r.Field("disable_fallbacks")) == "true" {
+		a.Fallbacks = []string{} // none, which replaces the configured ones
+	}
+	return a, nil
 }
 
 // can says why a deployment cannot take this call.
