@@ -79,7 +79,6 @@ func (c *Call) admit(body []byte) *apierror.Error {
 		return err
 	}
 	c.request, c.plan, c.alias = request, plan, request.Model()
-	c.planned = time.Now()
 	return nil
 }
 

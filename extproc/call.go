@@ -43,10 +43,10 @@ type Call struct {
 	done            bool            // the answer's last byte has been handed over
 	last            wire.Kind       // of the message before
 
-	began, planned, sent, answered, firstByte time.Time
-	overhead                                  time.Duration
-	held                                      int64
-	finished                                  bool
+	began, sent, answered, firstByte time.Time
+	overhead                         time.Duration
+	held                             int64
+	finished                         bool
 
 	// attemptBegan is when the newest attempt was sent, in nanoseconds since 1970: the first by the call's own
 	// goroutine, the others by those of the upstream filter's streams.
@@ -173,7 +173,7 @@ func (c *Call) recordAttempts(r *observe.CallRecord) {
 	}
 	// A failed attempt is in the per-attempt log already; what only the answer's body shows is not.
 	// This is told once, so it need not be remembered by its call's id.
-	outcome := route.Outcome{Attempt: c.answering, DeploymentID: d.ID, Status: r.Status, Kind: r.Kind,
+	outcome := route.Outcome{DeploymentID: d.ID, Status: r.Status, Kind: r.Kind,
 		ClientTimeout: c.hurried && r.Kind == apierror.Timeout}
 	if (r.Status < 400 || c.bodyFault()) && r.Kind != apierror.Cancelled {
 		c.server.Health.Report(outcome)

@@ -9,7 +9,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -21,6 +20,7 @@ import (
 
 	"github.com/sluicegw/sluice/envoy"
 	"github.com/sluicegw/sluice/internal/childproc"
+	"github.com/sluicegw/sluice/internal/testtools"
 )
 
 // readyWithin is how long a started Envoy may take on a busy machine.
@@ -55,28 +55,11 @@ func root() string {
 	return filepath.Dir(filepath.Dir(filepath.Dir(file)))
 }
 
-// Dir is a temporary directory with a path short enough for Unix sockets, private (0700), and removed
-// after the test. [testing.TB.TempDir] holds the test's name and soon is too long.
-func Dir(t testing.TB) string {
-	t.Helper()
-	dir, err := os.MkdirTemp("", "st")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	return dir
-}
+// Dir is a temporary directory for sockets: see [testtools.Dir].
+func Dir(t testing.TB) string { t.Helper(); return testtools.Dir(t) }
 
-// FreePort is a TCP port on 127.0.0.1 that nobody listened on a moment ago.
-func FreePort(t testing.TB) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().(*net.TCPAddr).Port
-}
+// FreePort is a free TCP port: see [testtools.FreePort].
+func FreePort(t testing.TB) int { t.Helper(); return testtools.FreePort(t) }
 
 // Validate runs `envoy --mode validate` on a bootstrap in JSON or YAML and fails the test with Envoy's
 // words if it is refused.

@@ -27,9 +27,9 @@ var databases atomic.Int64
 // Kill and Restart.
 func Postgres(t testing.TB) *Server {
 	t.Helper()
-	dir := tempDir(t)
+	dir := Dir(t)
 	bin := filepath.Join(postgresInstall(t, dir), "bin")
-	data, port := filepath.Join(dir, "data"), freePort(t)
+	data, port := filepath.Join(dir, "data"), FreePort(t)
 	as := postgresAccount(t, dir)
 	run := func(name string, args ...string) *exec.Cmd {
 		cmd := exec.Command(filepath.Join(bin, name), args...)

@@ -56,8 +56,9 @@ func tool(t testing.TB, name string) string {
 	return path
 }
 
-// tempDir is a short, private directory: Unix sockets allow no long path.
-func tempDir(t testing.TB) string {
+// Dir is a temporary directory with a path short enough for Unix sockets, private (0700), and removed
+// after the test. [testing.TB.TempDir] holds the test's name and soon is too long.
+func Dir(t testing.TB) string {
 	t.Helper()
 	dir, err := os.MkdirTemp("", "st")
 	if err != nil {
@@ -67,7 +68,8 @@ func tempDir(t testing.TB) string {
 	return dir
 }
 
-func freePort(t testing.TB) int {
+// FreePort is a TCP port on 127.0.0.1 that nobody listened on a moment ago.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 // as a lost Redis would. Its URL is redis://127.0.0.1:port/0.
 func Valkey(t testing.TB) *Server {
 	t.Helper()
-	dir := tempDir(t)
-	binary, port := tool(t, "valkey-server"), freePort(t)
+	dir := Dir(t)
+	binary, port := tool(t, "valkey-server"), FreePort(t)
 	s := &Server{
 		t: t, name: "Valkey", Port: port, Socket: filepath.Join(dir, "valkey.sock"),
 		URL:     fmt.Sprintf("redis://127.0.0.1:%d/0", port),
