@@ -18,7 +18,9 @@ func (p *Reply) collect(body []byte) ([]byte, *apierror.Error) {
 		r.includeUsage = true
 		p.call.r = &r
 	}
-	p.split = &framing.SSE{}
+	if p.split = p.frames; p.split == nil {
+		p.split = &framing.SSE{}
+	}
 	out := p.End(p.Events(make([]byte, 0, len(body)+len(body)/4), body))
 	if p.err != nil {
 		return nil, p.err

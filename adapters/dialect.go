@@ -40,3 +40,9 @@ type host interface {
 	// address fills in path and headers of out, whose body is final: some hosts sign it.
 	address(c *call, out *Outgoing) *apierror.Error
 }
+
+// framer is a host whose streams are not server-sent events.
+type framer interface {
+	// splitter cuts an answer of this media type (lower case, without parameters); nil: it is no stream.
+	splitter(media string) framing.Splitter
+}

@@ -99,6 +99,7 @@ func (g *golden) params(provider string) Params {
 		ExtraBody                                        json.RawMessage
 		DropParams                                       bool
 		AdditionalDropParams                             []string
+		Settings                                         map[string]string
 	}
 	if b, ok := g.file("params.json"); ok {
 		d := json.NewDecoder(bytes.NewReader(b))

@@ -37,6 +37,8 @@ type Reply struct {
 	alias jsondoc.Value // the client's name for the model, as a JSON string
 	tr    translator
 	split framing.Splitter
+	// frames cuts what the provider sends, if that is a stream.
+	frames framing.Splitter
 
 	status int
 	retry  time.Duration // what retry-after asks for
@@ -75,18 +77,27 @@ func (p *Reply) Begin(status int, header func(name string) string) Framing {
 	p.status = status
 	p.err = nil
 	p.encoding = strings.ToLower(strings.TrimSpace(header("content-encoding")))
-	p.events = isEventStream(header("content-type")) && status >= 200 && status < 300
+	p.frames = p.call.t.splitter(header("content-type"))
+	p.events = p.frames != nil && status >= 200 && status < 300
 	p.retry = retryAfter(header, time.Now())
 	if p.events && p.call.r.stream && (p.encoding == "" || p.encoding == "identity") {
-		p.split = &framing.SSE{}
+		p.split = p.frames
 		return Events
 	}
 	return Whole
 }
 
-func isEventStream(contentType string) bool {
+// splitter is what cuts a stream of the deployment's provider; nil: an answer of this type is none.
+func (t *Target) splitter(contentType string) framing.Splitter {
 	media, _, _ := strings.Cut(contentType, ";")
-	return strings.EqualFold(strings.TrimSpace(media), "text/event-stream")
+	media = strings.ToLower(strings.TrimSpace(media))
+	if f, ok := t.p.host.(framer); ok {
+		return f.splitter(media)
+	}
+	if media == "text/event-stream" {
+		return &framing.SSE{}
+	}
+	return nil
 }
 
 // ContentType is the media type of what the client gets if the call succeeds. Errors are JSON.

@@ -30,6 +30,9 @@ type Params struct {
 	DropParams bool
 	// AdditionalDropParams are request fields that are never sent.
 	AdditionalDropParams []string
+	// Settings are those of particular providers by their names in litellm_params: aws_region_name,
+	// vertex_project, tenant_id …. Some are secrets.
+	Settings map[string]string
 }
 
 // Target is one deployment, ready to translate calls for. It is immutable and safe for concurrent use.

@@ -177,6 +177,10 @@ func params(c *config.Config, d *config.Deployment, s surroundings) adapters.Par
 		ExtraBody:            d.ExtraBody,
 		DropParams:           d.DropParams,
 		AdditionalDropParams: d.AdditionalDropParams,
+		Settings:             map[string]string{},
+	}
+	for name, value := range d.ProviderParams {
+		p.Settings[name] = value.Reveal()
 	}
 	for name, value := range d.ExtraHeaders {
 		p.ExtraHeaders[name] = value.Reveal()
