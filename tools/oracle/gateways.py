@@ -3,6 +3,7 @@
 It leaves alone what is asked and what the answers mean.
 """
 
+import glob
 import http.client
 import json
 import os
@@ -36,8 +37,16 @@ SLUICE_MODEL = {"instruct": "openai/gpt-3.5-turbo-instruct"}
 CHAT = ["gpt-4o", "o3-mini", "gpt-5", "vllm", "custom", "claude-4", "claude-45", "claude-35"]
 
 
+# More groups, by the name that cases use: {"model", "base", and any other litellm_params}.
+MORE = {}
+for _path in sorted(glob.glob(os.path.join(HERE, "groups", "*.json"))):
+    with open(_path) as _f:
+        MORE.update(json.load(_f))
+
+
 def provider_of(group):
-    name = GROUPS[group.removesuffix("-drop")][0].split("/")[0]
+    group = group.removesuffix("-drop")
+    name = (MORE[group]["model"] if group in MORE else GROUPS[group][0]).split("/")[0]
     return "openai (completions)" if name == "text-completion-openai" else name
 
 
@@ -48,6 +57,13 @@ def config(url, ours):
         for name, drop in ((group, False), (group + "-drop", True)):
             params = {"model": ours and SLUICE_MODEL.get(group) or model, "api_base": url + base,
                       "api_key": "sk-upstream-" + group}
+            if drop:
+                params["drop_params"] = True
+            models.append({"model_name": name, "litellm_params": params})
+    for group, more in MORE.items():
+        for name, drop in ((group, False), (group + "-drop", True)):
+            params = {"api_key": "sk-upstream-" + group, **more}
+            params["api_base"] = url + params.pop("base")
             if drop:
                 params["drop_params"] = True
             models.append({"model_name": name, "litellm_params": params})

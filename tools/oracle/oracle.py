@@ -4,6 +4,7 @@
     tools/oracle/oracle.py                    what is recorded of LiteLLM against bin/sluice
     tools/oracle/oracle.py --record           run LiteLLM first (slow to start), and keep its answers
     tools/oracle/oracle.py -k 'tools*' -v     some cases, with every value that differs
+    tools/oracle/oracle.py -g ollama,azure    some providers or groups
     tools/oracle/oracle.py --all              with the differences that known.json explains
 
 Both stand before one provider on this machine, which records the requests and answers from
@@ -28,7 +29,7 @@ from provider import Provider
 
 HERE = gateways.HERE
 RECORD = os.path.join(gateways.CACHE, "litellm.json")
-PATHS = {"chat": "/v1/chat/completions", "embed": "/v1/embeddings", "text": "/v1/completions"}
+PATHS = {"chat": "/v1/chat/completions", "embed": "/v1/embeddings", "text": "/v1/completions", "rerank": "/v1/rerank"}
 
 
 def load(name):
@@ -54,19 +55,40 @@ def expand(case):
                     yield {"id": "/".join(parts), "group": group, "path": path, "body": body, "reply": reply}
 
 
-def calls(pattern):
-    out, names = [], set()
-    for path in sorted(glob.glob(os.path.join(HERE, "cases", "*.json"))):
-        if path.endswith("replies.json"):
-            continue
+def again(case, cases):
+    """The cases that match any of the names in case["again"], but those in case["not"], for other groups."""
+    for other in cases:
+        if "again" not in other and other.get("call", "chat") == case.get("call", "chat") and \
+                any(fnmatch.fnmatch(other["name"], n) for n in case["again"]) and \
+                not any(fnmatch.fnmatch(other["name"], n) for n in case.get("not", [])):
+            yield dict(other, groups=case["groups"])
+
+
+def replies():
+    """cases/replies*.json: what the provider answers, by name and dialect."""
+    out = {}
+    for path in sorted(glob.glob(os.path.join(HERE, "cases", "replies*.json"))):
         with open(path) as f:
-            for case in json.load(f):
-                out += expand(case)
+            for name, entry in json.load(f).items():
+                out.setdefault(name, {}).update(entry)
+    return out
+
+
+def calls(pattern, groups):
+    out, names, cases = [], set(), []
+    for path in sorted(glob.glob(os.path.join(HERE, "cases", "*.json"))):
+        if not os.path.basename(path).startswith("replies"):
+            with open(path) as f:
+                cases += json.load(f)
+    for case in cases:
+        for c in again(case, cases) if "again" in case else (case,):
+            out += expand(c)
     for c in out:
         if c["id"] in names:
             sys.exit("oracle: two cases are named %s" % c["id"])
         names.add(c["id"])
-    return [c for c in out if fnmatch.fnmatch(c["id"], pattern)]
+    return [c for c in out if fnmatch.fnmatch(c["id"], pattern) and
+            any(g in ("*", c["group"], gateways.provider_of(c["group"])) for g in groups)]
 
 
 def run(name, provider, todo, binary, keep=lambda id, got: None):
@@ -162,17 +184,18 @@ def main():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--record", action="store_true", help="run LiteLLM and keep its answers")
     p.add_argument("-k", default="*", metavar="GLOB", help="only these calls: case/group[/stream][/reply]")
+    p.add_argument("-g", default="*", metavar="NAMES", help="only these groups or providers, with commas between")
     p.add_argument("--all", action="store_true", help="show explained differences, too")
     p.add_argument("-v", "--verbose", action="store_true", help="values in full")
     p.add_argument("--list", action="store_true", help="list the calls")
     p.add_argument("--binary", default=os.path.join(gateways.ROOT, "bin", "sluice"))
     args = p.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("oracle: ended"))
-    todo = calls(args.k)
+    todo = calls(args.k, args.g.split(","))
     if args.list:
         print("\n".join(c["id"] for c in todo))
         return
-    provider = Provider(load("cases/replies.json"))
+    provider = Provider(replies())
     record = {}
     if os.path.exists(RECORD):
         with open(RECORD) as f:

@@ -10,7 +10,7 @@ import threading
 import time
 
 # Request headers that are compared; the others differ by HTTP library and carry nothing.
-HEADERS = ("authorization", "x-api-key", "anthropic-version", "anthropic-beta", "content-type", "openai-organization")
+HEADERS = ("authorization", "x-api-key", "api-key", "anthropic-version", "anthropic-beta", "content-type", "openai-organization")
 
 
 class Provider:
@@ -38,10 +38,22 @@ class Provider:
     def reply(self, dialect, streamed):
         """The reply for a dialect, its streamed form if the request was streamed and there is one."""
         entry = self.replies[self.name]
-        entry = entry.get(dialect, entry.get("any"))
+        entry = entry.get(dialect, entry.get("any")) or self.replies["text"].get(dialect)
         if entry is None:
-            raise KeyError("cases/replies.json: reply %r has nothing for %s" % (self.name, dialect))
+            raise KeyError("cases/replies*.json: nothing for %s" % dialect)
         return entry.get("stream" if streamed else "whole", entry.get("whole", entry))
+
+
+# The end of a path, and the dialect that is spoken there.
+DIALECTS = (
+    ("/messages", "anthropic"), ("/embeddings", "embedding"), ("/chat/completions", "openai"), ("/completions", "completion"),
+    ("/api/chat", "ollama_chat"), ("/api/generate", "ollama"), ("/api/embed", "ollama_embed"),
+    ("/v2/chat", "cohere"), ("/v2/embed", "cohere_embed"), ("/rerank", "rerank"),
+)
+
+
+def dialect_of(path):
+    return next((name for end, name in DIALECTS if path.endswith(end)), "openai")
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
@@ -62,16 +74,15 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = json.loads(raw)
         except ValueError:
             body = {"not JSON": raw.decode("utf-8", "replace")}
+        if self.path.endswith("/api/show"):  # LiteLLM asks Ollama what a model can do
+            return self.do_GET()
         p = self.provider
         with p.lock:
             p.seen.append({
                 "method": self.command, "path": self.path, "body": body,
                 "headers": {h: self.headers[h] for h in HEADERS if h in self.headers},
             })
-        path = self.path.split("?")[0]
-        dialect = "anthropic" if path.endswith("/messages") else \
-            "embedding" if path.endswith("/embeddings") else \
-            "completion" if path.endswith("/completions") and "chat" not in path else "openai"
+        dialect = dialect_of(self.path.split("?")[0])
         streamed = isinstance(body, dict) and body.get("stream") is True
         self.answer(p.reply(dialect, streamed))
 
@@ -82,10 +93,11 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         body = payload(r)
         self.send_response(r.get("status", 200))
-        self.send_header("content-type", r.get("type") or ("text/event-stream" if "events" in r else "application/json"))
+        self.send_header("content-type", r.get("type") or ("text/event-stream" if "events" in r else
+                                                           "application/x-ndjson" if "lines" in r else "application/json"))
         for name, value in r.get("headers", {}).items():
             self.send_header(name, value)
-        if "events" in r or r.get("cut"):
+        if "events" in r or "lines" in r or r.get("cut"):
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
@@ -106,6 +118,8 @@ def payload(r):
     """The bytes of a reply: raw text, events, or JSON."""
     if "raw" in r:
         return r["raw"].encode()
+    if "lines" in r:
+        return "".join((x if isinstance(x, str) else json.dumps(x)) + "\n" for x in r["lines"]).encode()
     if "events" in r:
         out = []
         for e in r["events"]:
