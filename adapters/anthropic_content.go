@@ -90,6 +90,9 @@ func (w *conversation) file(at place, f, mark jsondoc.Value) *apierror.Error {
 func (w *conversation) source(at place, field string, url jsondoc.Value, format, kind string, mark jsondoc.Value) *apierror.Error {
 	inner := url.Inner()
 	if isWeb(inner) {
+		if kind == "image" && (w.a.t.p.quirks.bytesOnly || strings.HasPrefix(inner, "http:")) {
+			return w.fetchedImage(url, format, mark)
+		}
 		w.block()
 		w.dst = append(w.dst, `{"type":"`+kind+`","source":{"type":"url","url":`...)
 		w.dst = append(append(w.dst, url...), '}')
@@ -120,6 +123,25 @@ func (w *conversation) source(at place, field string, url jsondoc.Value, format,
 	w.dst = append(w.dst, `{"type":"`+kind+`","source":{"type":"base64","media_type":`...)
 	w.dst = apierror.AppendString(w.dst, media)
 	w.dst = append(append(append(w.dst, `,"data":"`...), data...), `"}`...)
+	w.close(mark)
+	return nil
+}
+
+// fetchedImage writes an image that Anthropic cannot fetch itself: it takes https URLs, and on other
+// providers' hosts none at all.
+func (w *conversation) fetchedImage(url jsondoc.Value, format string, mark jsondoc.Value) *apierror.Error {
+	media, data, err := w.a.fetched(url.Text())
+	if err != nil {
+		return err
+	}
+	if format != "" {
+		media = format
+	}
+	w.block()
+	w.dst = append(w.dst, `{"type":"image","source":{"type":"base64","media_type":`...)
+	w.dst = apierror.AppendString(w.dst, media)
+	w.dst = base64.StdEncoding.AppendEncode(append(w.dst, `,"data":"`...), data)
+	w.dst = append(w.dst, `"}`...)
 	w.close(mark)
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -17,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -25,6 +27,11 @@ var update = flag.Bool("update", false, "rewrite the want files of testdata")
 func init() {
 	clock = func() time.Time { return time.Unix(1700000000, 0) }
 	randomID = func() string { return "random" }
+	off, err := fetch.New(fetch.Settings{MaxBytes: -1})
+	if err != nil {
+		panic(err)
+	}
+	strangers = func() *fetch.Fetcher { return off } // no test goes out by itself
 }
 
 // golden is one case: a txtar file with
@@ -32,6 +39,7 @@ func init() {
 //	params.json    the deployment's parameters; model, api_key … (optional)
 //	op             chat, completion or embedding (optional)
 //	in.json        the client's request
+//	web/NAME       a file at http://web.test/NAME, for URLs in in.json (optional)
 //	upstream.http  status and headers of the answer, one a line (optional)
 //	upstream.json, .sse, .txt   its body
 //
@@ -41,6 +49,8 @@ type golden struct {
 	path    string
 	archive *txtar.Archive
 	changed bool
+	webURL  string
+	fetcher *fetch.Fetcher
 }
 
 func load(t *testing.T, path string) *golden {
@@ -49,7 +59,9 @@ func load(t *testing.T, path string) *golden {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &golden{t: t, path: path, archive: a}
+	g := &golden{t: t, path: path, archive: a}
+	g.web()
+	return g
 }
 
 func (g *golden) file(name string) ([]byte, bool) {
@@ -100,7 +112,9 @@ func (g *golden) params(provider string) Params {
 		DropParams                                       bool
 		AdditionalDropParams                             []string
 		Settings                                         map[string]string
+		Fetcher                                          *fetch.Fetcher `json:"-"`
 	}
+	file.Fetcher = g.fetcher
 	if b, ok := g.file("params.json"); ok {
 		d := json.NewDecoder(bytes.NewReader(b))
 		d.DisallowUnknownFields()
@@ -121,12 +135,43 @@ func (g *golden) params(provider string) Params {
 	return p
 }
 
+// webHost, in a case's request, stands for a server that has the case's sections web/….
+const webHost = "http://web.test"
+
+// web serves the sections web/…, if there are any, and makes a fetcher that may go there.
+func (g *golden) web() {
+	pages := map[string][]byte{}
+	for _, f := range g.archive.Files {
+		if path, ok := strings.CutPrefix(f.Name, "web"); ok && strings.HasPrefix(path, "/") {
+			pages[path] = bytes.TrimSuffix(f.Data, []byte("\n"))
+		}
+	}
+	if len(pages) == 0 {
+		return
+	}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if page, ok := pages[r.URL.Path]; ok {
+			w.Header().Set("Content-Type", "application/octet-stream") // the name tells
+			w.Write(page)
+			return
+		}
+		http.NotFound(w, r)
+	}))
+	g.t.Cleanup(server.Close)
+	g.webURL = server.URL
+	var err error
+	if g.fetcher, err = fetch.New(fetch.Settings{AllowedHosts: []string{"127.0.0.1"}}); err != nil {
+		g.t.Fatal(err)
+	}
+}
+
 func (g *golden) request() *Request {
 	g.t.Helper()
 	in, ok := g.file("in.json")
 	if !ok {
 		g.t.Fatalf("%s: no in.json", g.path)
 	}
+	in = bytes.ReplaceAll(in, []byte(webHost), []byte(g.webURL))
 	op := Chat
 	switch b, _ := g.file("op"); strings.TrimSpace(string(b)) {
 	case "completion":

@@ -45,6 +45,8 @@ type quirks struct {
 	noReasoningBack bool
 	// versioned: the base URL ends in /v1, which an api_base may leave out.
 	versioned bool
+	// bytesOnly: images go as bytes, never as URLs, although the dialect has them.
+	bytesOnly bool
 	// plainText: content that is all text is sent as one string.
 	plainText bool
 	// jsonByTool tells the models that get a JSON schema as a forced tool, whose arguments become the

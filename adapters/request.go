@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 
+	"github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
@@ -40,6 +41,7 @@ type Request struct {
 	stream       bool
 	includeUsage bool
 	facts        facts
+	files        *fetch.Memo // what its URLs led to; nil: it has no parts that could hold one
 }
 
 // Parse validates the body of a request to op in OpenAI's shape. The body must not change as long as
@@ -56,6 +58,9 @@ func Parse(op Op, body []byte) (*Request, *apierror.Error) {
 	}
 	r.model = doc.Get("model").Text()
 	r.stream = doc.Get("stream") == "true"
+	if r.facts&hasParts != 0 {
+		r.files = new(fetch.Memo)
+	}
 	r.includeUsage = doc.Get("stream_options").Get("include_usage") == "true"
 	return r, nil
 }

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
@@ -33,6 +34,9 @@ type Params struct {
 	// Settings are those of particular providers by their names in litellm_params: aws_region_name,
 	// vertex_project, tenant_id …. Some are secrets.
 	Settings map[string]string
+	// Fetcher gets the files that requests name by URL, for providers that take none; nil: one with the
+	// defaults.
+	Fetcher *fetch.Fetcher
 }
 
 // Target is one deployment, ready to translate calls for. It is immutable and safe for concurrent use.
@@ -50,6 +54,7 @@ type Target struct {
 	dropping bool
 	version  string
 	org      string
+	fetcher  *fetch.Fetcher
 }
 
 // ErrNotBuilt is wrapped by the error of [New] for a provider that LiteLLM has and this package does
@@ -65,7 +70,7 @@ func New(p Params) (*Target, error) {
 	}
 	t := &Target{
 		p: row, model: model, key: p.APIKey, dropping: p.DropParams,
-		version: p.APIVersion, org: p.Organization,
+		version: p.APIVersion, org: p.Organization, fetcher: p.Fetcher,
 	}
 	for _, path := range p.AdditionalDropParams {
 		drop, err := parseDropPath(path)

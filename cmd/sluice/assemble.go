@@ -10,6 +10,7 @@ import (
 
 	"github.com/sluicegw/sluice"
 	"github.com/sluicegw/sluice/adapters"
+	mediafetch "github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/extproc"
 	"github.com/sluicegw/sluice/policy/keys"
@@ -28,6 +29,7 @@ type assembly struct {
 	// longest is the longest limit of any deployment: a plan that goes to several has the longest of theirs,
 	// and those with a shorter one need it built in.
 	longest time.Duration
+	fetcher *mediafetch.Fetcher // of the files that requests name
 }
 
 // deploymentState is a deployment as `sluice check`, the banner and /v1/models see it.
@@ -60,6 +62,10 @@ const (
 
 func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	a := &assembly{config: c}
+	var err error
+	if a.fetcher, err = newFetcher(c); err != nil {
+		return nil, err
+	}
 	table, err := route.NewTable(routeDeployments(c), routeSettings(c))
 	if err != nil {
 		return nil, err
@@ -104,7 +110,7 @@ func baseModel(c *config.Config, s surroundings) xds.Model {
 // add takes one deployment in. The error is a fault of the configuration; what only keeps the deployment
 // out of service is in its state.
 func (a *assembly) add(d *config.Deployment, s surroundings) error {
-	target, err := adapters.New(params(a.config, d, s))
+	target, err := adapters.New(a.params(d, s))
 	if err != nil && !errors.Is(err, adapters.ErrNotBuilt) {
 		return config.Fault{File: d.File, Line: d.Line, Field: "litellm_params", Message: err.Error()}
 	}
@@ -161,7 +167,8 @@ func apiBase(e adapters.Endpoint) string {
 	return fmt.Sprintf("%s://%s:%d", e.Scheme, e.Host, e.Port)
 }
 
-func params(c *config.Config, d *config.Deployment, s surroundings) adapters.Params {
+func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params {
+	c := a.config
 	model := d.Model
 	if d.Provider != "" {
 		model = d.Provider + "/" + strings.TrimPrefix(d.Model, d.Provider+"/")
@@ -178,6 +185,7 @@ func params(c *config.Config, d *config.Deployment, s surroundings) adapters.Par
 		DropParams:           d.DropParams,
 		AdditionalDropParams: d.AdditionalDropParams,
 		Settings:             map[string]string{},
+		Fetcher:              a.fetcher,
 	}
 	for name, value := range d.ProviderParams {
 		p.Settings[name] = value.Reveal()

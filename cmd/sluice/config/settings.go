@@ -16,6 +16,8 @@ type Settings struct {
 	SuccessCallbacks, FailureCallbacks []string
 	// MetricsNeedKey closes /metrics to requests without a key.
 	MetricsNeedKey bool
+	// FetchHosts are hosts from which files may be fetched although their addresses are private.
+	FetchHosts []string
 }
 
 // General is general_settings.
@@ -52,6 +54,13 @@ func (r *reader) litellmSettings(c *Config, v *value) {
 		"callbacks":        set(r.strs, &both),
 
 		"require_auth_for_metrics_endpoint": set(r.bool, &c.Settings.MetricsNeedKey),
+
+		"user_url_allowed_hosts": set(r.strs, &c.Settings.FetchHosts),
+		"user_url_validation": func(v *value, path string) {
+			if !r.bool(v, path) {
+				r.warn(v, path, "has no effect: files are never fetched from private addresses; name the hosts that are trusted in user_url_allowed_hosts")
+			}
+		},
 
 		"guardrails":   nothing, // read with the top level's
 		"cache":        func(v *value, path string) { r.bool(v, path) },
