@@ -50,7 +50,7 @@ type counter struct {
 	spent, held  money.Amount
 	told         uint8
 	used         time.Time
-	gone         bool // swept away: it is nobody's any more
+	gone         bool          // swept away: it is nobody's any more
 	changed      chan struct{} // somebody waits; nil: nobody does
 }
 

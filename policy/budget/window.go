@@ -41,6 +41,9 @@ const day = 24 * time.Hour
 
 var words = map[string]string{"hourly": "1h", "daily": "24h", "weekly": "7d", "monthly": "30d"}
 
+// notADuration is LiteLLM's.
+const notADuration = "Invalid budget_duration '%.40s'. Use a format like '1h', '24h', '7d', or '30d'."
+
 // ParseWindow reads a budget_duration: 30s, 2h, 1d, 7d, 30d, 1w, 1mo, or a word such as "daily". 1m is one month
 // (LiteLLM: a minute), and inMinutes tells that it was written so. Empty text is the zero Window.
 func ParseWindow(s string) (w Window, inMinutes bool, err error) {
@@ -58,11 +61,11 @@ func ParseWindow(s string) (w Window, inMinutes bool, err error) {
 	n, err := strconv.Atoi(text[:cut])
 	const most = 36500
 	if err != nil || n <= 0 {
-		return Window{}, false, fmt.Errorf("Invalid budget_duration '%.40s'. Use a format like '1h', '24h', '7d', or '30d'.", s)
+		return Window{}, false, fmt.Errorf(notADuration, s)
 	}
 	w, inMinutes, ok := window(n, text[cut:])
 	if !ok {
-		return Window{}, false, fmt.Errorf("Invalid budget_duration '%.40s'. Use a format like '1h', '24h', '7d', or '30d'.", s)
+		return Window{}, false, fmt.Errorf(notADuration, s)
 	}
 	if w.Days > most || w.Months > most/28 || w.Span < 0 || w.Span > most*day {
 		return Window{}, false, errors.New("a budget_duration is at most a hundred years")
