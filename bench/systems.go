@@ -134,7 +134,7 @@ func (r *rig) startSluice(o options) error {
 		return err
 	}
 	cmd := exec.Command(o.sluice, "--config", file, "--host", "127.0.0.1", "--port", strconv.Itoa(port),
-		"--envoy-path", o.envoy, "--drain-timeout", "1s", "--concurrency", strconv.Itoa(o.workers))
+		"--envoy-path", o.envoy, "--data-dir", filepath.Join(r.dir, "data"), "--drain-timeout", "1s", "--concurrency", strconv.Itoa(o.workers))
 	if o.profile != "" {
 		r.pprof = filepath.Join(r.dir, "pprof.sock")
 		cmd.Env = append(os.Environ(), "SLUICE_PPROF="+r.pprof)

@@ -9,7 +9,6 @@ import (
 	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
-	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -35,11 +34,14 @@ func (c *Call) identify(h wire.Headers) *apierror.Error {
 		e.RetryAfter = time.Second
 		return e
 	}
-	key, err := c.snapshot.Keys.Authenticate(keys.FromHeaders(h.Get))
+	key, err := c.snapshot.Keys.Authenticate(c.snapshot.Keys.Token(h.Get))
 	if err != nil {
 		return err
 	}
 	c.key = key
+	if err := c.snapshot.Keys.Route(key, pathOf(h)); err != nil {
+		return err
+	}
 	op, err := opOf(pathOf(h))
 	c.op = op
 	return err
@@ -76,7 +78,7 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	}
 	plan, err := c.snapshot.Table.Plan(ask, c.server.Health, random)
 	if err != nil {
-		return err
+		return c.whoDenied(err, ask.Group)
 	}
 	c.request, c.plan, c.alias = request, plan, request.Model()
 	return nil
@@ -86,10 +88,13 @@ func (c *Call) admit(body []byte) *apierror.Error {
 // (https://docs.litellm.ai/docs/proxy/request_headers).
 func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 	a := route.Ask{
-		Group:   r.Model(),
+		Group:   c.key.ModelFor(r.Model()),
 		Stream:  r.Stream(),
-		Allowed: c.key.AllowsModel,
+		Allowed: c.allows,
 		Can:     func(d *route.Deployment) error { return c.can(d, r) },
+	}
+	if a.Group != r.Model() {
+		c.aliased = r.Model()
 	}
 	var err *apierror.Error
 	if a.NumRetries, err = wishedRetries(r.Field("num_retries"), c.headers.Get("x-litellm-num-retries")); err != nil {
@@ -109,6 +114,22 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		a.Fallbacks = []string{} // none, which replaces the configured ones
 	}
 	return a, nil
+}
+
+// allows asks about a model, or about the alias that led to it, which may be allowed by itself.
+func (c *Call) allows(model string) bool {
+	keys := c.snapshot.Keys
+	return keys.Allows(c.key, model) || c.aliased != "" && model == c.key.ModelFor(c.aliased) && keys.Allows(c.key, c.aliased)
+}
+
+// whoDenied tells a model that the team refuses from one that the key does.
+func (c *Call) whoDenied(err *apierror.Error, model string) *apierror.Error {
+	if err.Kind == apierror.Forbidden {
+		if denied := c.snapshot.Keys.AccessError(c.key, model); denied != nil {
+			return denied
+		}
+	}
+	return err
 }
 
 // can says why a deployment cannot take this call.

@@ -29,6 +29,7 @@ type Call struct {
 	// Set by admit, then read by the upstream filter's streams too.
 	request *adapters.Request
 	alias   string
+	aliased string // the model as the client wrote it, where the key or its team means another by it
 	plan    *route.Plan
 	timed   bool // the call may use clusters with a timeout built in
 	hurried bool // the limit in time is the client's own

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -48,7 +49,8 @@ type surroundings struct {
 	maxBody    int64  // bytes; 0: the configuration's, or the default
 	demoSocket string // where the built-in demo model listens
 	trustedCA  string
-	external   bool // Envoys that cannot be asked which clusters are warm
+	directory  *keys.Directory // nil: there are no virtual keys
+	external   bool            // Envoys that cannot be asked which clusters are warm
 }
 
 const (
@@ -72,8 +74,11 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	}
 	a.warnings = table.Warnings()
 	a.snapshot = &extproc.Snapshot{
-		Table:       table,
-		Keys:        keys.New(c.General.MasterKey.Reveal()),
+		Table: table,
+		Keys: keys.NewRing(keys.Options{
+			Master: c.General.MasterKey.Reveal(), Header: c.General.KeyHeader, Directory: s.directory,
+			AccessGroups: accessGroups(c), InferProvider: adapters.ProviderOf,
+		}),
 		Deployments: map[string]*extproc.Deployment{},
 		Timeout:     c.Router.Timeout,
 		Version:     sluice.Version,
@@ -90,6 +95,20 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	}
 	a.groups()
 	return a, errors.Join(errs...)
+}
+
+// accessGroups are the names that stand for several model groups (model_info.access_groups).
+func accessGroups(c *config.Config) map[string][]string {
+	out := map[string][]string{}
+	for i := range c.Deployments {
+		d := &c.Deployments[i]
+		for _, name := range d.Info.AccessGroups {
+			if !slices.Contains(out[name], d.Group) {
+				out[name] = append(out[name], d.Group)
+			}
+		}
+	}
+	return out
 }
 
 func baseModel(c *config.Config, s surroundings) xds.Model {

@@ -26,6 +26,7 @@ type options struct {
 	external    bool   // Envoy is run by others
 	envoyPath   string // the Envoy to run; empty: ENVOY_PATH, .tools or PATH
 	concurrency int    // Envoy's worker threads; 0: chosen by the number of processors
+	dataDir     string // where the SQLite file is; empty: see dataFolder
 	runtimeDir  string // where the sockets between Envoy and sluice are; empty: a private temporary one
 
 	control control // where Envoys on other machines join; zero: nowhere
@@ -115,6 +116,7 @@ func flagSet(o *options, t *flagText) *pflag.FlagSet {
 	f.IntVar(&o.concurrency, "concurrency", 0, "")
 	f.IntVar(&t.workers, "num-workers", 0, "")
 	f.StringVar(&o.runtimeDir, "runtime-dir", "", "")
+	f.StringVar(&o.dataDir, "data-dir", "", "")
 	f.StringVar(&o.control.address, "control-address", "", "")
 	f.StringVar(&o.control.cert, "control-cert", "", "")
 	f.StringVar(&o.control.key, "control-key", "", "")
@@ -159,7 +161,7 @@ func betterFlagError(f *pflag.FlagSet, err error) string {
 var twins = []struct{ flag, variable string }{
 	{"config", "CONFIG_FILE_PATH"}, {"host", "HOST"}, {"port", "PORT"}, {"num-workers", "NUM_WORKERS"},
 	{"debug", "DEBUG"}, {"detailed-debug", "DETAILED_DEBUG"}, {"request-timeout", "REQUEST_TIMEOUT"},
-	{"ssl-keyfile-path", "SSL_KEYFILE_PATH"}, {"ssl-certfile-path", "SSL_CERTFILE_PATH"},
+	{"data-dir", "SLUICE_DATA_DIR"}, {"ssl-keyfile-path", "SSL_KEYFILE_PATH"}, {"ssl-certfile-path", "SSL_CERTFILE_PATH"},
 }
 
 func fromEnvironment(o *options, f *pflag.FlagSet, env func(string) (string, bool)) error {

@@ -40,6 +40,10 @@ Serving:
                                serve TLS with this certificate and key, in PEM
                                (SSL_CERTFILE_PATH, SSL_KEYFILE_PATH)
       --max-body-size SIZE     largest request or answer, such as 64MiB
+      --data-dir DIR           where keys and spend are kept, in a SQLite file, unless the
+                               configuration names a PostgreSQL (SLUICE_DATA_DIR; default
+                               a folder of this configuration's own below
+                               ~/.local/state/sluice)
       --drain-timeout TIME     how long running calls may go on after SIGTERM
                                (default 30s)
 

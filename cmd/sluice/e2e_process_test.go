@@ -182,7 +182,7 @@ var environRef = regexp.MustCompile(`os\.environ/(\w+)`)
 // environment is what the configurations of the script ask for, and nothing else of the machine's.
 func (s *step) environment() []string {
 	names := []string{"PATH", "HOME", "TMPDIR", "ENVOY_PATH", "LITELLM_MASTER_KEY", "OPENAI_API_KEY", "ANTHROPIC_API_KEY",
-		"OPENAI_API_BASE", "ANTHROPIC_API_BASE", "CONFIG_FILE_PATH", "SSL_CERT_FILE"}
+		"OPENAI_API_BASE", "ANTHROPIC_API_BASE", "CONFIG_FILE_PATH", "SSL_CERT_FILE", "DATABASE_URL", "LITELLM_SALT_KEY", "SLUICE_DATA_DIR"}
 	files, _ := filepath.Glob(s.MkAbs("*.yaml")) // the pattern is well formed
 	for _, file := range files {
 		text, err := os.ReadFile(file)
@@ -191,7 +191,7 @@ func (s *step) environment() []string {
 			names = append(names, string(found[1]))
 		}
 	}
-	var env []string
+	env := []string{"XDG_STATE_HOME=" + s.MkAbs("state")}
 	for _, name := range names {
 		if value := s.Getenv(name); value != "" {
 			env = append(env, name+"="+value)

@@ -20,8 +20,10 @@ import (
 	"github.com/sluicegw/sluice/envoy"
 	"github.com/sluicegw/sluice/extproc"
 	"github.com/sluicegw/sluice/policy/admin"
+	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/observe"
 	"github.com/sluicegw/sluice/policy/route"
+	"github.com/sluicegw/sluice/policy/store"
 	"github.com/sluicegw/sluice/xds"
 )
 
@@ -33,6 +35,12 @@ type instance struct {
 	around  surroundings
 	gateway *gateway
 	servers *servers
+
+	db          *store.DB
+	databaseURL string // of the start; a reload does not move the data
+	directory   *keys.Directory
+	follower    *store.Follower
+
 	state   atomic.Int32 // an admin.State
 	waiting atomic.Value // what a start waits for, a string
 
@@ -69,6 +77,11 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 		defer os.RemoveAll(r.dir)
 	}
 	r.around.demoSocket = r.socket("demo")
+	if err := r.openStore(ctx, c); err != nil {
+		return err
+	}
+	defer func() { _ = r.db.Close() }()
+	r.around.directory = r.directory
 	if err := r.build(ctx); err != nil {
 		return err
 	}
@@ -242,6 +255,12 @@ func runtimeDir(o options) (string, error) {
 // build makes the parts and has them listen.
 func (r *instance) build(ctx context.Context) error {
 	metrics := observe.New(sluice.Version)
+	metrics.Watch("sluice_database_up", "1 while the database answers.", func() float64 {
+		if r.db.Down() != nil {
+			return 0
+		}
+		return 1
+	})
 	g := &gateway{log: r.log, metrics: metrics, xds: xds.NewServer(ctx, r.log)}
 	g.health = route.NewHealth(nil, r.healthEvent(metrics))
 	body := r.around.maxBody

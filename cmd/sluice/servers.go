@@ -114,9 +114,10 @@ func (r *instance) api() *admin.Server {
 			state := g.health.State(id)
 			return admin.Seen{Healthy: !state.Cooling && (state.LastOK || state.Last.IsZero()), At: state.Last}, true
 		},
-		Prober:  &prober{gateway: g, client: probeClient()},
-		Metrics: g.metrics.Handler(),
-		Version: sluice.Version,
-		Log:     r.log,
+		Database: r.databaseState,
+		Prober:   &prober{gateway: g, client: probeClient()},
+		Metrics:  g.metrics.Handler(),
+		Version:  sluice.Version,
+		Log:      r.log,
 	})
 }

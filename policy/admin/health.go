@@ -38,7 +38,7 @@ func (s *Server) readiness(w http.ResponseWriter, r *http.Request) *apierror.Err
 		db, fit = s.o.Database(r.Context())
 	}
 	if !fit {
-		return answer(w, http.StatusServiceUnavailable, status{Status: "unhealthy", DB: db})
+		return answer(w, http.StatusServiceUnavailable, status{Status: "healthy", DB: db}) // LiteLLM's words
 	}
 	return answer(w, http.StatusOK, status{Status: "healthy", DB: db})
 }
@@ -63,7 +63,7 @@ type healthReport struct {
 // that a monitor without credentials costs nothing and learns no names.
 func (s *Server) health(w http.ResponseWriter, r *http.Request) *apierror.Error {
 	snap := s.o.Snapshot()
-	if snap != nil && !snap.Keys.Open() && keys.FromHeaders(r.Header.Get) == "" {
+	if snap != nil && !snap.Keys.Open() && snap.Keys.Token(r.Header.Get) == "" {
 		report := healthReport{Healthy: []endpoint{}, Unhealthy: []endpoint{}}
 		for i := range snap.Deployments {
 			if s.seenHealthy(&snap.Deployments[i]) {
@@ -98,7 +98,7 @@ func (s *Snapshot) targets(key *keys.Key, name, id string) (asked []*Deployment,
 	for i := range s.Deployments {
 		d := &s.Deployments[i]
 		switch {
-		case !key.AllowsModel(d.Group):
+		case !s.Keys.Allows(key, d.Group):
 		case id != "" && d.ID != id:
 		case id == "" && name != "" && byGroup && d.Group != name:
 		case id == "" && name != "" && !byGroup && d.Model != name:

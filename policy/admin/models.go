@@ -33,13 +33,13 @@ func (s *Snapshot) list(key *keys.Key) []model {
 		}
 		m := model{ID: d.Group, Object: "model", Created: modelCreated, OwnedBy: cmp.Or(d.OwnedBy, "openai")}
 		listed[d.Group] = m
-		if key.AllowsModel(d.Group) {
+		if s.Keys.Allows(key, d.Group) {
 			all = append(all, m)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(s.Aliases)) {
 		m, ok := listed[s.Aliases[name]]
-		if _, shadows := listed[name]; !ok || shadows || !(key.AllowsModel(name) || key.AllowsModel(m.ID)) {
+		if _, shadows := listed[name]; !ok || shadows || !(s.Keys.Allows(key, name) || s.Keys.Allows(key, m.ID)) {
 			continue
 		}
 		m.ID = name

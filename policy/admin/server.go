@@ -17,6 +17,9 @@ import (
 // Authenticator finds the key of a token; [keys.Keyring] is one.
 type Authenticator interface {
 	Authenticate(token string) (*keys.Key, *apierror.Error)
+	Token(header func(name string) string) string // of a request; empty: there is none
+	Route(k *keys.Key, path string) *apierror.Error
+	Allows(k *keys.Key, model string) bool
 	Open() bool // no keys are configured: everybody may do everything
 }
 
@@ -235,6 +238,9 @@ func (s *Server) authenticate(r *http.Request) (*Snapshot, *keys.Key, *apierror.
 		e.RetryAfter = time.Second
 		return nil, nil, e
 	}
-	key, err := snap.Keys.Authenticate(keys.FromHeaders(r.Header.Get))
+	key, err := snap.Keys.Authenticate(snap.Keys.Token(r.Header.Get))
+	if err == nil {
+		err = snap.Keys.Route(key, r.URL.Path)
+	}
 	return snap, key, err
 }

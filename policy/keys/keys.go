@@ -2,10 +2,14 @@
 //
 // A [Keyring] knows the master key and turns a token into a [Key], or into the error that LiteLLM gives
 // for it (https://docs.litellm.ai/docs/proxy/virtual_keys). Callers hold the [Key] for the length of a
-// call and ask it which models it may use. Tokens are kept as sha256 sums only, and appear in no error
+// call. Virtual keys, and the teams and users that they belong to, are looked up in a [Directory], which holds
+// them all in memory: no call waits for a database. Tokens are kept as sha256 sums only, and appear in no error
 // and no log but by their last four characters.
 //
-// It leaves alone budgets, rate limits and teams, and what the call then does.
+// Which models a key may use is [Keyring.Allows]; which paths, [Keyring.Route]. Limits and budgets are carried
+// for others to keep.
+//
+// It leaves alone how much was used and spent, how keys are made, and what the call then does.
 package keys
 
 import (
@@ -15,98 +19,67 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/sluicegw/sluice/internal/apierror"
-)
-
-// Role is what a key may do besides calling models.
-type Role string
-
-// The roles of LiteLLM that are in use.
-const (
-	Admin Role = "proxy_admin"
-	User  Role = "internal_user"
 )
 
 // MasterHash stands for the master key where other keys show their sum, as in LiteLLM: a sum in metrics
 // and logs would let anybody guess a short master key at leisure.
 const MasterHash = "litellm_proxy_master_key"
 
-// Key is who makes a call. It is immutable and shared by all calls of the key.
-type Key struct {
-	Hash  string // sha256 of the token in hex, or [MasterHash]; empty without keys
-	Name  string // key_name: "sk-...last4"; empty without keys
-	Alias string // key_alias; may be empty
-	Role  Role
-
-	// Models are what the key may use: group names, patterns such as "openai/*", or "all-proxy-models".
-	// Empty: everything.
-	Models []string
-}
-
-// IsAdmin reports whether the key may use the admin API.
-func (k *Key) IsAdmin() bool { return k.Role == Admin }
-
-// AllowsModel reports whether the key may use a model, by the name it was asked for or by its group.
-func (k *Key) AllowsModel(model string) bool {
-	if len(k.Models) == 0 {
-		return true
-	}
-	for _, m := range k.Models {
-		if m == model || m == "all-proxy-models" || m == "*" || matches(m, model) {
-			return true
-		}
-	}
-	return false
-}
-
-// matches is for patterns with stars: each stands for any text.
-func matches(pattern, model string) bool {
-	prefix, rest, ok := strings.Cut(pattern, "*")
-	if !ok || !strings.HasPrefix(model, prefix) {
-		return false
-	}
-	model = model[len(prefix):]
-	for {
-		part, more, star := strings.Cut(rest, "*")
-		if !star { // the last part has to end the name
-			return strings.HasSuffix(model, part)
-		}
-		i := strings.Index(model, part)
-		if i < 0 {
-			return false
-		}
-		model, rest = model[i+len(part):], more
-	}
+// Options are what a Keyring is made of.
+type Options struct {
+	Master string // the master key; empty: the ring is open
+	// Header is the only header that is read for a key, if it is set: litellm_key_header_name.
+	Header string
+	// Directory has the virtual keys; nil: there are none.
+	Directory *Directory
+	// AccessGroups are names for several model groups (model_info.access_groups).
+	AccessGroups map[string][]string
+	// InferProvider names the provider of a bare model name, so that "openai/*" covers "gpt-4o"; nil: none is known.
+	InferProvider func(model string) string
 }
 
 // Keyring holds the keys of one configuration. It is immutable and safe for concurrent use.
 type Keyring struct {
-	sum    [sha256.Size]byte
+	o      Options
+	sum    sum
 	master *Key
-	open   bool
 }
 
 // anonymous is the caller where no keys are configured: as in LiteLLM, everybody may do everything.
 var anonymous = &Key{Role: Admin}
 
-// New makes a keyring with a master key. Without one, the ring is open.
-func New(master string) *Keyring {
-	if master == "" {
-		return &Keyring{open: true}
+// New makes a keyring with a master key alone. Without one, the ring is open.
+func New(master string) *Keyring { return NewRing(Options{Master: master}) }
+
+// NewRing makes a keyring.
+func NewRing(o Options) *Keyring {
+	o.Header = strings.ToLower(o.Header)
+	r := &Keyring{o: o}
+	if o.Master != "" {
+		r.sum = sha256.Sum256([]byte(o.Master))
+		r.master = &Key{Hash: MasterHash, Name: KeyName(o.Master), Role: Admin}
 	}
-	return &Keyring{
-		sum:    sha256.Sum256([]byte(master)),
-		master: &Key{Hash: MasterHash, Name: KeyName(master), Role: Admin},
-	}
+	return r
 }
 
 // Open reports whether calls need no key at all.
-func (r *Keyring) Open() bool { return r.open }
+func (r *Keyring) Open() bool { return r.master == nil }
 
-// Authenticate finds the key of a token, as [FromHeaders] reads it. Its errors are LiteLLM's, all 401.
+// Token reads the token of a request; see [FromHeaders].
+func (r *Keyring) Token(get func(name string) string) string {
+	if r.o.Header != "" {
+		return token(strings.TrimSpace(get(r.o.Header)))
+	}
+	return FromHeaders(get)
+}
+
+// Authenticate finds the key of a token, as [Keyring.Token] reads it. Its errors are LiteLLM's: 401, and 503 where
+// the store cannot be asked whether there is such a key.
 func (r *Keyring) Authenticate(token string) (*Key, *apierror.Error) {
-	if r.open {
+	if r.Open() {
 		return anonymous, nil
 	}
 	if token == "" {
@@ -114,18 +87,59 @@ func (r *Keyring) Authenticate(token string) (*Key, *apierror.Error) {
 	}
 	// Sums, not tokens, are compared: both sides then have the same length, and what timing could tell
 	// would be of the sum. The master key comes first because it alone needs no "sk-".
-	sum := sha256.Sum256([]byte(token))
-	if subtle.ConstantTimeCompare(sum[:], r.sum[:]) == 1 {
+	s := sum(sha256.Sum256([]byte(token)))
+	if subtle.ConstantTimeCompare(s[:], r.sum[:]) == 1 {
 		return r.master, nil
 	}
 	if !strings.HasPrefix(token, "sk-") {
 		return nil, unauthenticated("auth_error", "None",
 			"LiteLLM Virtual Key expected. Received=%s, expected to start with 'sk-'.", masked(token))
 	}
-	return nil, unauthenticated("token_not_found_in_db", "key",
-		"Authentication Error, Invalid proxy server token passed. Received API Key = %s, Key Hash (Token) =%s. "+
-			"Unable to find token in cache or `LiteLLM_VerificationTokenTable`", KeyName(token), hex.EncodeToString(sum[:]))
+	d := r.o.Directory
+	var key *Key
+	if d != nil {
+		key = d.keys.get(s)
+	}
+	if key == nil {
+		return nil, unknownKey(d, token, s)
+	}
+	return key, key.refusal(token)
 }
+
+// refusal is why a known key is not let in, or nil.
+func (k *Key) refusal(token string) *apierror.Error {
+	if !k.Expires.IsZero() {
+		if now := time.Now(); k.Expired(now) {
+			return unauthenticated("expired_key", KeyName(token),
+				"Authentication Error - Expired Key. Key Expiry time %s and current time %s", pythonTime(k.Expires), pythonTime(now))
+		}
+	}
+	if k.Blocked {
+		return unauthenticated("auth_error", "None", "Authentication Error, Key is blocked. Update via `/key/unblock` if you're an admin.")
+	}
+	if t := k.Team(); t != nil && t.Blocked {
+		return unauthenticated("auth_error", "None", "Authentication Error, Team=%s is blocked. Update via `/team/unblock` if you're an admin.", t.ID)
+	}
+	return nil
+}
+
+// unknownKey is the answer to a token that nobody has. While the store cannot be asked, it may be a key that was
+// made elsewhere a moment ago: a client must not take that for a no.
+func unknownKey(d *Directory, token string, s sum) *apierror.Error {
+	if d != nil && (!d.Loaded() || d.trouble != nil && d.trouble() != nil) {
+		return &apierror.Error{
+			Kind: apierror.Overloaded, Status: http.StatusServiceUnavailable, Type: "no_db_connection", Param: "None",
+			Message:    "Authentication Error, the database cannot be reached, so this key cannot be checked. Try again.",
+			RetryAfter: time.Second,
+		}
+	}
+	return unauthenticated("token_not_found_in_db", "key",
+		"Authentication Error, Invalid proxy server token passed. Received API Key = %s, Key Hash (Token) =%s. "+
+			"Unable to find token in cache or `LiteLLM_VerificationTokenTable`", KeyName(token), hex.EncodeToString(s[:]))
+}
+
+// pythonTime writes a time as Python prints one.
+func pythonTime(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05.000000-07:00") }
 
 func unauthenticated(typ, param, format string, args ...any) *apierror.Error {
 	return &apierror.Error{

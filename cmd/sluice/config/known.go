@@ -81,7 +81,6 @@ var parsedOnly = map[string]string{
 	"retry_after":                  "retries wait 20 to 250 ms, at random",
 	"routing_strategy_args":        "the strategy is used as it is",
 	"tag_filtering_match_any":      "tags do not choose deployments",
-	"litellm_key_header_name":      "keys are taken from Authorization, x-api-key and api-key",
 	"health_check_interval":        "models are asked when GET /health is",
 	"enable_tag_filtering":         "tags do not choose deployments",
 	"tags":                         "tags do not choose deployments",
@@ -90,8 +89,6 @@ var parsedOnly = map[string]string{
 	"max_budget":                   "this budget is not enforced",
 	"budget_duration":              "this budget is not enforced",
 	"cache":                        "answers are not cached",
-	"database_url":                 "keys, teams and spend are not stored",
-	"access_groups":                "keys cannot be limited to them yet",
 }
 
 // sayParsedOnly warns of m if nothing acts on it yet. A switch that is off, and a zero, are as good as
