@@ -15,7 +15,7 @@ RACE    := $(shell command -v gcc >/dev/null 2>&1 || command -v clang >/dev/null
 CHECKS  := all,-ST1000,-ST1003,-ST1005,-ST1016,-ST1020,-ST1021,-ST1022
 
 .DEFAULT_GOAL := help
-.PHONY: help run build tools testtools test check fmt lint fuzz bench soak clean
+.PHONY: help run build tools testtools test check fmt lint fuzz bench soak catalog clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## /{printf "  make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,9 @@ bench: tools build ## Run every benchmark, and sluice beside a plain Envoy (BENC
 
 soak: tools ## Run the soak tests (named TestSoak...) for 10 minutes (SOAKTIME=)
 	SLUICE_SOAK=$(SOAKTIME) go test -run '^TestSoak' -timeout 0 -v ./...
+
+catalog: ## Renew the catalogue of models from LiteLLM's PyPI package (RELEASE=)
+	python3 tools/catalog.py $(RELEASE)
 
 clean: ## Remove what was built; the installed tools stay (rm -rf .tools removes them too)
 	rm -rf bin

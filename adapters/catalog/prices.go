@@ -1,0 +1,224 @@
+package catalog
+
+import "github.com/sluicegw/sluice/internal/money"
+
+// Prices of one model, in US dollars. A nil price is unknown, which is not the same as free.
+type Prices struct {
+	Rates          // of the standard tier of service
+	Steps []Step   // dearer rates of long prompts, in ascending order
+	Flex  *Service // of service_tier flex; nil: as standard
+	// Priority is that of service_tier priority; nil: as standard.
+	Priority *Service
+
+	InputAudio      *float64 // a token of audio; nil: as Input
+	OutputAudio     *float64 // nil: as Output
+	CachedReadAudio *float64 // nil: as CachedRead
+	InputImageToken *float64 // a token of an image in the prompt; nil: as Input
+	// OutputImageToken is a token of an image that was made; nil: as Output.
+	OutputImageToken *float64
+
+	PerRequest     *float64
+	PerSecond      *float64 // of the call's duration, where tokens have no price
+	InputSecond    *float64 // the same, by an older name
+	OutputSecond   *float64 // the same
+	InputAudioTime *float64 // a second of audio in the prompt
+	InputImage     *float64 // an image in the prompt
+	OutputImage    *float64 // an image that was made
+	InputQuery     *float64 // a query of a reranker
+	InputCharacter *float64
+}
+
+// Rates are prices of a token.
+type Rates struct {
+	Input, Output  *float64
+	CachedRead     *float64 // a token read from the provider's prompt cache; nil: as Input
+	CacheWrite     *float64 // a token written to it; nil: as Input
+	CacheWriteHour *float64 // the same, kept for an hour; nil: as CacheWrite
+	Reasoning      *float64 // a token of reasoning; nil: as Output
+}
+
+// Step is the rates of all tokens of a call whose prompt has more than Above of them; nil: as below it.
+type Step struct {
+	Above int64
+	Rates
+}
+
+// Service is the rates of a tier of service; nil: as the standard one's.
+type Service struct {
+	Rates
+	Steps []Step
+}
+
+// Known reports whether a call's cost can be told.
+func (p *Prices) Known() bool {
+	return p.Input != nil || p.Output != nil || p.PerRequest != nil || p.perSecond() != nil
+}
+
+func (p *Prices) perSecond() *float64 { return first(p.PerSecond, p.InputSecond, p.OutputSecond) }
+
+// ServiceTier is how fast the provider served a call, by which some prices differ.
+type ServiceTier uint8
+
+// The tiers of service that have prices of their own.
+const (
+	StandardTier ServiceTier = iota
+	PriorityTier
+	FlexTier
+)
+
+// TierOf reads a service_tier of a provider's answer (https://platform.openai.com/docs/guides/priority-processing).
+func TierOf(name string) ServiceTier {
+	switch name {
+	case "priority", "fast":
+		return PriorityTier
+	case "flex":
+		return FlexTier
+	}
+	return StandardTier
+}
+
+// Tokens is what a call used. Prompt includes CachedRead, CacheWrite, PromptAudio and PromptImage; CacheWrite
+// includes CacheWriteHour; Completion includes Reasoning, CompletionAudio and CompletionImage.
+type Tokens struct {
+	Prompt, CachedRead, CacheWrite, CacheWriteHour, PromptAudio, PromptImage int64
+	Completion, Reasoning, CompletionAudio, CompletionImage                  int64
+	Tier                                                                     ServiceTier
+	Seconds                                                                  float64 // that the call took, for models billed by time
+}
+
+// Cost is what a call costs. known is false if the prices do not tell; the amount is then zero. It
+// allocates nothing.
+func (p *Prices) Cost(t Tokens) (amount money.Amount, known bool) {
+	dollars, known := p.Dollars(t)
+	return money.FromDollars(dollars), known
+}
+
+// Dollars is Cost before it is rounded.
+func (p *Prices) Dollars(t Tokens) (float64, bool) {
+	if !p.Known() {
+		return 0, false
+	}
+	input, output := p.split(t)
+	return input + output + or(p.PerRequest, 0), true
+}
+
+// split is what the prompt and the answer cost.
+func (p *Prices) split(t Tokens) (input, output float64) {
+	if or(p.Input, 0) <= 0 && or(p.Output, 0) <= 0 && p.Steps == nil {
+		if rate := p.perSecond(); rate != nil {
+			return *rate * max(0, t.Seconds), 0
+		}
+	}
+	r := p.rates(t)
+	in := or(r.Input, 0)
+	read, write := or(r.CachedRead, in), or(r.CacheWrite, in)
+
+	// Counts that do not add up bill nobody twice: what the cache covered comes first.
+	cached := atLeast0(min(t.CachedRead, t.Prompt))
+	written := atLeast0(min(t.CacheWrite, t.Prompt-cached))
+	hour := atLeast0(min(t.CacheWriteHour, written))
+	rest := atLeast0(t.Prompt - cached - written)
+	audio := atLeast0(min(t.PromptAudio, rest))
+	image := atLeast0(min(t.PromptImage, rest-audio))
+	input = float64(rest-audio-image)*in + float64(cached)*read +
+		float64(written-hour)*write + float64(hour)*or(r.CacheWriteHour, write) +
+		float64(audio)*or(p.InputAudio, in) + float64(image)*or(p.InputImageToken, in)
+
+	out := or(r.Output, 0)
+	if out == 0 { // models that make images may have no other price
+		out = or(p.OutputImageToken, 0)
+	}
+	completion := atLeast0(t.Completion)
+	reasoning := atLeast0(min(t.Reasoning, completion))
+	spoken := atLeast0(min(t.CompletionAudio, completion-reasoning))
+	drawn := atLeast0(min(t.CompletionImage, completion-reasoning-spoken))
+	output = float64(completion-reasoning-spoken-drawn)*out + float64(reasoning)*or(r.Reasoning, out) +
+		float64(spoken)*or(p.OutputAudio, out) + float64(drawn)*or(p.OutputImageToken, out)
+	return input, output
+}
+
+// rates are those of the call's tier of service and length of prompt.
+func (p *Prices) rates(t Tokens) Rates {
+	r := p.Rates
+	service := p.service(t.Tier)
+	if service != nil {
+		if service.Output != nil && service.Reasoning == nil {
+			r.Reasoning = nil // as this tier's output
+		}
+		r.over(service.Rates)
+	}
+	for i := range p.Steps {
+		if t.Prompt <= p.Steps[i].Above {
+			break
+		}
+		r.over(p.Steps[i].Rates)
+		if service != nil {
+			for j := range service.Steps {
+				if service.Steps[j].Above == p.Steps[i].Above {
+					r.over(service.Steps[j].Rates)
+				}
+			}
+		}
+	}
+	return r
+}
+
+func (p *Prices) service(t ServiceTier) *Service {
+	switch t {
+	case PriorityTier:
+		return p.Priority
+	case FlexTier:
+		return p.Flex
+	}
+	return nil
+}
+
+// over replaces the rates that o has.
+func (r *Rates) over(o Rates) {
+	r.Input, r.Output = first(o.Input, r.Input), first(o.Output, r.Output)
+	r.CachedRead, r.CacheWrite = first(o.CachedRead, r.CachedRead), first(o.CacheWrite, r.CacheWrite)
+	r.CacheWriteHour, r.Reasoning = first(o.CacheWriteHour, r.CacheWriteHour), first(o.Reasoning, r.Reasoning)
+}
+
+// Dearest are rates that no call of this model exceeds, whatever its length and tier of service: for
+// reservations.
+func (p *Prices) Dearest() (input, output float64) {
+	look := func(r Rates) {
+		for _, rate := range []*float64{r.Input, r.CacheWrite, r.CacheWriteHour} {
+			input = max(input, or(rate, 0))
+		}
+		output = max(output, or(r.Output, 0), or(r.Reasoning, 0))
+	}
+	look(p.Rates)
+	for _, s := range p.Steps {
+		look(s.Rates)
+	}
+	for _, service := range []*Service{p.Flex, p.Priority} {
+		if service != nil {
+			look(service.Rates)
+			for _, s := range service.Steps {
+				look(s.Rates)
+			}
+		}
+	}
+	input = max(input, or(p.InputAudio, 0), or(p.InputImageToken, 0))
+	return input, max(output, or(p.OutputAudio, 0), or(p.OutputImageToken, 0))
+}
+
+func first(prices ...*float64) *float64 {
+	for _, p := range prices {
+		if p != nil {
+			return p
+		}
+	}
+	return nil
+}
+
+func or(p *float64, otherwise float64) float64 {
+	if p == nil {
+		return otherwise
+	}
+	return *p
+}
+
+func atLeast0(n int64) int64 { return max(0, n) }
