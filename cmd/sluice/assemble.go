@@ -257,6 +257,8 @@ func routeDeployments(c *config.Config) []route.Deployment {
 			Timeout: d.Timeout, StreamTimeout: d.StreamTimeout,
 			NumRetries: fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
 		}
+		r.Tags = d.Tags
+		r.InputCost, r.OutputCost, r.Priced = prices(d)
 		if d.Weight != nil {
 			r.Weight = *d.Weight
 		}
@@ -281,7 +283,10 @@ func fewer(n *int) *int {
 
 func routeSettings(c *config.Config) route.Settings {
 	s := route.DefaultSettings()
-	s.Strategy = c.Router.Strategy
+	s.Strategy, s.StrategyArgs, s.StrategyByGroup = c.Router.Strategy, c.Router.Args, c.Router.Groups
+	s.Affinity, s.TagFiltering, s.TagMatchAny = c.Router.Affinity, c.Router.TagFiltering, c.Router.TagMatchAny
+	s.RetryBudget, s.RetryFloor = c.Router.RetryBudget, c.Router.RetryFloor
+	s.AllowedFailsByKind = c.Router.AllowedFailsByKind
 	s.NumRetries = min(c.Router.NumRetries, mostRetries)
 	s.MaxFallbacks = c.Router.MaxFallbacks
 	s.Timeout = c.Router.Timeout
@@ -298,6 +303,13 @@ func routeSettings(c *config.Config) route.Settings {
 	}
 	s.InferProvider = adapters.ProviderOf
 	return s
+}
+
+// prices are what a deployment costs a token, by its litellm_params.
+func prices(d *config.Deployment) (input, output float64, known bool) {
+	input, in := d.Prices["input_cost_per_token"]
+	output, out := d.Prices["output_cost_per_token"]
+	return input, output, in || out
 }
 
 // groups publishes a route for every group: hidden ones too, for a call whose own group is out of service

@@ -279,18 +279,21 @@ func (r *instance) build(ctx context.Context) error {
 	return err
 }
 
-// healthEvent tells of deployments that go out of service and come back.
+// healthEvent tells of deployments that go out of service, are tried again, and come back.
 func (r *instance) healthEvent(m *observe.Metrics) func(route.Event) {
 	return func(e route.Event) {
-		if e.Cooling {
+		target := r.gateway.target(e.DeploymentID)
+		switch e.Kind {
+		case route.Out:
 			m.CooledDown(e.DeploymentID, e.Status)
 			r.log.Warn("a deployment is out of service", "deployment", e.DeploymentID, "model", e.Group,
-				"target", r.gateway.target(e.DeploymentID), "why", e.Why, "until", e.Until.Format(time.RFC3339))
-			return
+				"target", target, "why", e.Why, "until", e.Until.Format(time.RFC3339), "streak", e.Streak)
+		case route.Trial:
+			r.log.Info("a deployment is tried again", "deployment", e.DeploymentID, "model", e.Group, "target", target)
+		case route.Back:
+			m.DeploymentState(e.DeploymentID, observe.Healthy)
+			r.log.Info("a deployment is back in service", "deployment", e.DeploymentID, "model", e.Group, "target", target)
 		}
-		m.DeploymentState(e.DeploymentID, observe.Healthy)
-		r.log.Info("a deployment is back in service", "deployment", e.DeploymentID, "model", e.Group,
-			"target", r.gateway.target(e.DeploymentID))
 	}
 }
 

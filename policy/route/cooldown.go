@@ -96,36 +96,128 @@ func (e *entry) roll(now time.Duration) {
 	}
 }
 
-// succeeded reports whether this is the first good answer after a cooldown.
-func (e *entry) succeeded(now time.Duration) bool {
+// standing is whether a deployment may be used.
+type standing uint8
+
+const (
+	up       standing = iota
+	resting           // until a time
+	halfOpen          // its cooldown is over: one call may try it
+	tried             // one does
+)
+
+// standing is where the deployment stands, and until when if it may not be used.
+func (e *entry) standing(now time.Duration) (standing, time.Duration) {
+	until := time.Duration(e.until.Load())
+	switch {
+	case until == 0:
+		return up, 0
+	case until > now:
+		return resting, until
+	case time.Duration(e.probe.Load()) > now:
+		return tried, now + time.Second
+	}
+	return halfOpen, 0
+}
+
+// reason is why a deployment in that standing is left out.
+func (e *entry) reason(s standing) string {
+	if s == tried {
+		return "being tried after a cooldown"
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.why
+}
+
+// probeTime is how long a call that tries a deployment keeps others from it. Answers may take minutes; whoever
+// has not begun one by then is asked a second time.
+const probeTime = 10 * time.Second
+
+// claim takes the place of the one call that tries a half-open deployment.
+func (e *entry) claim(now time.Duration) bool {
+	before := e.probe.Load()
+	return time.Duration(before) <= now && e.probe.CompareAndSwap(before, int64(now+probeTime))
+}
+
+// succeeded counts a good answer, and reports whether it is the first after a cooldown.
+func (e *entry) succeeded(now time.Duration) (back bool) {
+	back = e.returns(now)
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.roll(now)
 	e.successes++
 	e.heard, e.last, e.lastOK = true, now, true
-	back := e.cooled && time.Duration(e.until.Load()) <= now
-	if back {
-		e.cooled = false
-	}
 	return back
 }
 
+// returns closes a cooldown that is over. Its failures are forgotten, but not how many cooldowns there were.
+func (e *entry) returns(now time.Duration) bool {
+	until := e.until.Load()
+	if until == 0 || time.Duration(until) > now {
+		return false
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if !e.until.CompareAndSwap(until, 0) {
+		return false
+	}
+	e.back, e.fails, e.successes = now, 0, 0
+	e.probe.Store(0)
+	return true
+}
+
 // failed counts a failure and reports until when the deployment is out, and whether that starts now.
-func (e *entry) failed(now time.Duration, p *cooldownPolicy, o *Outcome) (until time.Duration, started bool) {
+func (e *entry) failed(now time.Duration, p *cooldownPolicy, o *Outcome) (until time.Duration, streak int, started bool) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.roll(now)
 	e.fails++
 	e.heard, e.last, e.lastOK = true, now, false
-	if p.cooldown <= 0 || !p.cools(o, e.fails, e.successes) {
-		return 0, false
-	}
 	before := time.Duration(e.until.Load())
-	until = max(before, now+max(p.cooldown, min(o.RetryAfter, maxRetryAfter)))
+	reopened := before != 0 && before <= now
+	if p.cooldown <= 0 || !reopened && !p.cools(o, e.fails, e.successes) {
+		return 0, 0, false
+	}
+	if before <= now {
+		if !reopened && now-e.back > max(minute, e.rested) {
+			e.streak = 0 // it had recovered
+		}
+		e.streak++
+		e.rested = backoff(p.cooldown, e.streak)
+	}
+	until = max(before, now+max(e.rested, min(o.RetryAfter, maxRetryAfter)))
 	e.until.Store(int64(until))
+	e.probe.Store(0)
 	e.why = "cooling down after " + o.why()
-	e.cooled = true
-	return until, before <= now
+	if e.streak > 1 {
+		e.why += ", the " + ordinal(e.streak) + " time in a row"
+	}
+	return until, e.streak, before <= now
+}
+
+// backoff doubles a cooldown each time, up to five minutes, or to what is configured if that is longer.
+func backoff(cooldown time.Duration, streak int) time.Duration {
+	const most = 5 * time.Minute
+	for range min(streak-1, 20) {
+		cooldown = max(min(2*cooldown, most), cooldown)
+	}
+	return cooldown
+}
+
+func ordinal(n int) string {
+	suffix := "th"
+	if n/10%10 != 1 {
+		switch n % 10 {
+		case 1:
+			suffix = "st"
+		case 2:
+			suffix = "nd"
+		case 3:
+			suffix = "rd"
+		}
+	}
+	return strconv.Itoa(n) + suffix
 }
 
 // cools decides after a failure that is already counted in fails.

@@ -18,6 +18,12 @@ type Deployment struct {
 	// deployments of the group that have one.
 	Order *int
 
+	Tags []string // for tag filtering
+
+	// InputCost and OutputCost are US dollars a token, for cost-based-routing; they count if Priced.
+	InputCost, OutputCost float64
+	Priced                bool
+
 	Timeout       time.Duration // one attempt, whole; 0: the table's
 	StreamTimeout time.Duration // the same for a streamed reply; 0: the table's
 	NumRetries    *int          // nil: the table's
@@ -27,6 +33,8 @@ type Deployment struct {
 	// Hidden marks a deployment made for a fallback entry `provider/model` that no group has. Its group
 	// can be reached by configured fallbacks only: a client can neither ask for it nor name it.
 	Hidden bool
+
+	hash uint64 // of ID, for affinity
 }
 
 // Alias is an entry of model_group_alias: another name for a group.
@@ -37,7 +45,21 @@ type Alias struct {
 
 // Settings are the router's settings. Start from [DefaultSettings]: a zero NumRetries means none.
 type Settings struct {
-	Strategy      string // routing_strategy; empty: simple-shuffle
+	Strategy     string // routing_strategy; empty: simple-shuffle
+	StrategyArgs StrategyArgs
+	// StrategyByGroup is routing_groups: other strategies for some model groups.
+	StrategyByGroup map[string]GroupStrategy
+	// Affinity keeps calls together that have one of these in common, whatever the strategy is for others.
+	Affinity Affinity
+
+	TagFiltering bool // enable_tag_filtering
+	TagMatchAny  bool // one of a request's tags is enough; otherwise a deployment needs all
+
+	// RetryBudget is the share of a group's calls that it may have as retries, beside RetryFloor retries a
+	// minute; see [DefaultRetryBudget].
+	RetryBudget float64
+	RetryFloor  int
+
 	NumRetries    int
 	MaxFallbacks  int           // how many fallback groups one plan may visit
 	Timeout       time.Duration // 0: none configured
@@ -57,6 +79,12 @@ type Settings struct {
 	InferProvider func(model string) string
 }
 
+// GroupStrategy is the strategy of one model group.
+type GroupStrategy struct {
+	Strategy string
+	Args     StrategyArgs
+}
+
 // LiteLLM's defaults (https://docs.litellm.ai/docs/proxy/config_settings).
 const (
 	DefaultNumRetries   = 2
@@ -74,5 +102,8 @@ func DefaultSettings() Settings {
 		NumRetries:   DefaultNumRetries,
 		MaxFallbacks: DefaultMaxFallbacks,
 		Cooldown:     DefaultCooldown,
+		TagMatchAny:  true,
+		RetryBudget:  DefaultRetryBudget,
+		RetryFloor:   DefaultRetryFloor,
 	}
 }

@@ -33,10 +33,10 @@ func notAllowed(model string) *apierror.Error {
 func (p *planner) nothing(known bool) *apierror.Error {
 	model := quoted(p.ask.Group)
 	if !p.earliest.IsZero() {
-		wait := max(p.earliest.Sub(p.health.clock()), time.Second)
+		wait := max(p.earliest.Sub(p.health.at(p.now)), time.Second)
 		e := &apierror.Error{Kind: apierror.RateLimit, Status: http.StatusTooManyRequests, RetryAfter: wait}
 		reason := ""
-		if p.refusal == nil {
+		if p.refusal == nil && !p.full {
 			reason = " All deployments for selected model are in cooldown."
 		}
 		e.Message = fmt.Sprintf("No deployments available for selected model, Try again in %s seconds.%s Passed model=%s.",
@@ -56,6 +56,20 @@ func (p *planner) nothing(known bool) *apierror.Error {
 	}
 	return apierror.New(apierror.Overloaded, http.StatusTooManyRequests,
 		"No deployments available for selected model. Passed model=%s: %s.", model, strings.TrimSuffix(reason, "."))
+}
+
+// Full is why a deployment cannot take a call now, but could later: one of its own limits is reached.
+type Full struct {
+	Reason     string        // a sentence without secrets
+	RetryAfter time.Duration // until it has room
+}
+
+func (f *Full) Error() string { return f.Reason }
+
+// noTag is LiteLLM's answer to tags that no deployment has.
+func noTag(model string, tags []string) *apierror.Error {
+	return apierror.New(apierror.Unauthenticated, http.StatusUnauthorized,
+		"Not allowed to access model due to tags configuration. Passed model=%s and tags=%s", quoted(model), quoted(fmt.Sprint(tags)))
 }
 
 // quoted cuts a client's model name to a length that fits an error.

@@ -23,6 +23,10 @@ import (
 //
 // With allowed_fails set, it cools down when more than that many requests failed, whatever the status.
 //
+// A deployment whose cooldown is over is tried by one call before it gets its share again: a good answer
+// brings it back, a failure lets it rest for twice as long as before, up to five minutes or its cooldown_time,
+// whichever is longer. A provider's Retry-After is kept to, up to ten minutes.
+//
 // Three differences. LiteLLM takes allowed_fails: 3 for unset, because 3 is its default, and a deployment's own
 // allowed_fails for nothing where it is the group's only one; here a number that was written down counts. And
 // a 404 from a wildcard's deployment counts for nothing: there the client chooses the name that is not found.
@@ -30,10 +34,11 @@ type Health struct {
 	clock   func() time.Time
 	base    time.Time
 	onEvent func(Event)
-	seen    *seen
+	log     events
 
-	mu      sync.Mutex // for writers of entries
+	mu      sync.Mutex // for writers of entries and budgets
 	entries atomic.Pointer[map[string]*entry]
+	budgets atomic.Pointer[map[string]*budget] // by model group
 }
 
 // NewHealth makes an empty tracker. A nil clock is time.Now; onEvent, which may be nil, is called without
@@ -42,42 +47,60 @@ func NewHealth(clock func() time.Time, onEvent func(Event)) *Health {
 	if clock == nil {
 		clock = time.Now
 	}
-	h := &Health{clock: clock, base: clock(), onEvent: onEvent, seen: newSeen()}
+	h := &Health{clock: clock, base: clock(), onEvent: onEvent}
 	h.entries.Store(&map[string]*entry{})
+	h.budgets.Store(&map[string]*budget{})
 	return h
 }
 
-// Event is a deployment that starts cooling down, or the first good answer after it did.
-type Event struct {
-	DeploymentID string
-	Group        string
-	Cooling      bool
-	Until        time.Time // when Cooling
-	Why          string    // when Cooling: a phrase such as "429 rate_limit"
-	Status       int       // when Cooling: of the last failure; 0: no answer
+// now is the time since base; it and at work for a nil Health, too.
+func (h *Health) now() time.Duration {
+	if h == nil {
+		return 0
+	}
+	return h.clock().Sub(h.base)
 }
+
+func (h *Health) at(now time.Duration) time.Time {
+	if h == nil {
+		return time.Now().Add(now)
+	}
+	return h.base.Add(now)
+}
+
+func (h *Health) entry(id string) *entry { return (*h.entries.Load())[id] }
+
+// budget is nil for a group that is no longer there.
+func (h *Health) budget(group string) *budget { return (*h.budgets.Load())[group] }
 
 // State is what is known of a deployment. The zero State is that of one never heard of.
 type State struct {
 	Cooling   bool
+	HalfOpen  bool      // its cooldown is over, and no good answer has come since
 	Until     time.Time // when Cooling
-	Why       string    // when Cooling
+	Why       string    // when Cooling or HalfOpen
+	Streak    int       // cooldowns in a row
+	InFlight  int64     // calls under way
 	Fails     int       // in the current minute
 	Successes int       // in the current minute
 	Last      time.Time // of the last attempt that counted; zero: none yet
 	LastOK    bool      // whether that one succeeded
 }
 
-// entry is one deployment. until is read without the lock.
+// entry is one deployment. until and probe are read without the lock.
 type entry struct {
-	policy atomic.Pointer[cooldownPolicy]
-	until  atomic.Int64 // since base; in the past: up
+	traffic Traffic
+	policy  atomic.Pointer[cooldownPolicy]
+	until   atomic.Int64 // since base; 0: up; in the past: half-open
+	probe   atomic.Int64 // half-open: until when the call that tries it may take, before another does
 
 	mu               sync.Mutex
 	window           time.Duration // start of the current minute, since base
 	fails, successes int
 	why              string
-	cooled           bool // an event said so, and none yet that it is back
+	streak           int           // cooldowns in a row
+	rested           time.Duration // how long the last one was
+	back             time.Duration // when it came back from it
 	last             time.Duration
 	heard, lastOK    bool
 }
@@ -89,7 +112,11 @@ func (h *Health) Apply(t *Table) {
 	defer h.mu.Unlock()
 	old := *h.entries.Load()
 	entries := make(map[string]*entry)
+	oldBudgets, budgets := *h.budgets.Load(), make(map[string]*budget, len(t.groups))
 	for _, g := range t.groups {
+		if budgets[g.name] = oldBudgets[g.name]; budgets[g.name] == nil {
+			budgets[g.name] = &budget{}
+		}
 		for _, d := range g.members {
 			e := old[d.ID]
 			if e == nil {
@@ -100,6 +127,7 @@ func (h *Health) Apply(t *Table) {
 		}
 	}
 	h.entries.Store(&entries)
+	h.budgets.Store(&budgets)
 }
 
 // Forget drops deployments; reports about them are ignored from then on.
@@ -115,8 +143,6 @@ func (h *Health) Forget(ids ...string) {
 
 // Outcome is how one attempt ended.
 type Outcome struct {
-	CallID       string // with Attempt: what makes a report count once; empty: each counts
-	Attempt      int
 	DeploymentID string
 	Status       int           // HTTP status; 0: no answer came
 	Kind         apierror.Kind // empty: what Status tells
@@ -126,50 +152,50 @@ type Outcome struct {
 	Ours          bool // sluice or Envoy failed, not the deployment
 }
 
-// Report counts an attempt. Reporting it again changes nothing and, like a deployment that is not known,
-// returns false.
-func (h *Health) Report(o Outcome) (first bool) {
-	e := (*h.entries.Load())[o.DeploymentID]
-	if e == nil || (o.CallID != "" && !h.seen.add(o.CallID, o.Attempt)) {
+// Report counts an attempt, and returns false for a deployment that is not known.
+func (h *Health) Report(o Outcome) (known bool) {
+	e := h.entry(o.DeploymentID)
+	if e == nil {
 		return false
 	}
 	policy := e.policy.Load()
-	now := h.clock().Sub(h.base)
+	now := h.now()
 	switch o.verdict(policy) {
 	case good:
 		if e.succeeded(now) {
-			h.emit(Event{DeploymentID: o.DeploymentID, Group: policy.group})
+			h.emit(Event{DeploymentID: o.DeploymentID, Group: policy.group, Kind: Back})
 		}
 	case bad:
-		if until, started := e.failed(now, policy, &o); started {
+		if until, streak, started := e.failed(now, policy, &o); started {
 			h.emit(Event{
-				DeploymentID: o.DeploymentID, Group: policy.group, Cooling: true,
-				Until: h.base.Add(until), Why: o.why(), Status: o.Status,
+				DeploymentID: o.DeploymentID, Group: policy.group, Kind: Out,
+				Until: h.base.Add(until), Why: o.why(), Status: o.Status, Streak: streak,
 			})
 		}
+	default:
+		e.probe.Store(0) // if this was the call that tried it, another may
 	}
 	return true
 }
 
-func (h *Health) emit(e Event) {
-	if h.onEvent != nil {
-		h.onEvent(e)
+// Answered tells that a deployment has begun to answer well: it is back, although the answer may take long.
+func (h *Health) Answered(deploymentID string) {
+	if e := h.entry(deploymentID); e != nil && e.until.Load() != 0 && e.returns(h.now()) {
+		h.emit(Event{DeploymentID: deploymentID, Group: e.policy.Load().group, Kind: Back})
 	}
 }
 
-// cooling is when a deployment returns and why it is out; a zero time: it is up.
-func (h *Health) cooling(id string) (time.Time, string) {
-	e := (*h.entries.Load())[id]
+// claim makes a call the one that tries a half-open deployment.
+func (h *Health) claim(id string, now time.Duration) bool {
+	e := h.entry(id)
 	if e == nil {
-		return time.Time{}, ""
+		return true
 	}
-	until := time.Duration(e.until.Load())
-	if until == 0 || until <= h.clock().Sub(h.base) {
-		return time.Time{}, ""
+	if !e.claim(now) {
+		return false
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return h.base.Add(until), e.why
+	h.emit(Event{DeploymentID: id, Group: e.policy.Load().group, Kind: Trial})
+	return true
 }
 
 // State says what is known of a deployment. On a nil Health all are up.
@@ -205,9 +231,13 @@ func (e *entry) state(h *Health) State {
 	if now-e.window < minute {
 		s.Fails, s.Successes = e.fails, e.successes
 	}
-	if until := time.Duration(e.until.Load()); until > now {
+	switch until := time.Duration(e.until.Load()); {
+	case until > now:
 		s.Cooling, s.Until, s.Why = true, h.base.Add(until), e.why
+	case until != 0:
+		s.HalfOpen, s.Why = true, e.why
 	}
+	s.Streak, s.InFlight = e.streak, e.traffic.InFlight()
 	return s
 }
 

@@ -143,39 +143,6 @@ func TestCooldownTime(t *testing.T) {
 	}
 }
 
-func TestReportsCountOnce(t *testing.T) {
-	h := NewHealth(newClock().Now, nil)
-	h.Apply(table(t, DefaultSettings(), members("a", 2)))
-	for i := range 10 {
-		if first := h.Report(Outcome{CallID: "c1", Attempt: 1, DeploymentID: "a/1", Status: 500}); first != (i == 0) {
-			t.Errorf("report %d: first is %v", i, first)
-		}
-		h.Report(Outcome{CallID: "c1", Attempt: 2, DeploymentID: "a/1", Status: 500})
-	}
-	if s := h.State("a/1"); s.Fails != 2 || s.Cooling {
-		t.Errorf("%+v", s)
-	}
-}
-
-func TestSeenIsBounded(t *testing.T) {
-	s := newSeen()
-	for i := range 10 * seenShards * shardSize {
-		if !s.add("call", i) {
-			t.Fatalf("attempt %d was taken for another", i)
-		}
-	}
-	held := 0
-	for i := range s.shards {
-		held += len(s.shards[i].now) + len(s.shards[i].old)
-	}
-	if held > 2*seenShards*shardSize {
-		t.Errorf("%d remembered", held)
-	}
-	if s.add("call", 10*seenShards*shardSize-1) {
-		t.Error("the latest was forgotten")
-	}
-}
-
 func TestMinuteRolls(t *testing.T) {
 	c := newClock()
 	h := NewHealth(c.Now, nil)
@@ -198,7 +165,7 @@ func TestEvents(t *testing.T) {
 	c := newClock()
 	var got []string
 	h := NewHealth(c.Now, func(e Event) {
-		got = append(got, fmt.Sprint(e.DeploymentID, " ", e.Group, " ", e.Cooling, " ", e.Why))
+		got = append(got, strings.TrimSpace(fmt.Sprint(e.DeploymentID, " ", e.Group, " ", e.Kind, " ", e.Why)))
 	})
 	h.Apply(table(t, DefaultSettings(), members("a", 2)))
 	report := func(status int) { h.Report(Outcome{DeploymentID: "a/1", Status: status}) }
@@ -210,13 +177,24 @@ func TestEvents(t *testing.T) {
 	report(200)
 	report(200)
 	report(401)
-	c.advance(5 * time.Second)
+	c.advance(10 * time.Second)
 	report(401)
 	want := []string{
-		"a/1 a true 429 rate_limit", "a/1 a false ", "a/1 a true 401 unauthenticated", "a/1 a true 401 unauthenticated",
+		"a/1 a out 429 rate_limit", "a/1 a back", "a/1 a out 401 unauthenticated", "a/1 a out 401 unauthenticated",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q", got)
+	}
+	log := h.Events()
+	if len(log) != len(want) || log[0].Streak != 3 || log[0].Until.Sub(log[0].At) != 20*time.Second || log[3].Kind != Out {
+		t.Errorf("%+v", log)
+	}
+	for range 1000 {
+		report(401)
+		c.advance(10 * time.Minute)
+	}
+	if log = h.Events(); len(log) != keptEvents {
+		t.Errorf("%d events are kept", len(log))
 	}
 }
 
@@ -244,10 +222,10 @@ func TestHealthConcurrently(t *testing.T) {
 	tab := table(t, DefaultSettings(), members("a", 3))
 	h.Apply(tab)
 	var wg sync.WaitGroup
-	for w := range 4 {
+	for range 4 {
 		wg.Go(func() {
 			for i := range 500 {
-				h.Report(Outcome{CallID: fmt.Sprint(w, i), DeploymentID: "a/1", Status: 200 + 300*(i%2)})
+				h.Report(Outcome{DeploymentID: "a/1", Status: 200 + 300*(i%2)})
 				if i%100 == 0 {
 					h.Apply(tab)
 				}
@@ -265,10 +243,9 @@ func TestHealthConcurrently(t *testing.T) {
 func BenchmarkReport(b *testing.B) {
 	h := NewHealth(nil, nil)
 	h.Apply(table(b, DefaultSettings(), members("a", 3)))
-	o := Outcome{CallID: "0198c0de-0000-7000-8000-000000000000", DeploymentID: "a/1", Status: 200}
+	o := Outcome{DeploymentID: "a/1", Status: 200}
 	b.ReportAllocs()
 	for b.Loop() {
-		o.Attempt++
 		h.Report(o)
 	}
 }

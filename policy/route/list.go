@@ -10,6 +10,7 @@ type Group struct {
 	Name        string
 	Hidden      bool // made for a fallback entry: clients cannot ask for it
 	Wildcard    bool
+	Strategy    string        // how its deployments are chosen
 	Deployments []*Deployment // in the order of the configuration; not to be changed
 	Fallbacks   []string      // names of the groups right after it; those have fallbacks of their own
 }
@@ -18,7 +19,7 @@ type Group struct {
 func (t *Table) Groups() []Group {
 	list := make([]Group, 0, len(t.groups))
 	for _, g := range t.groups {
-		d := Group{Name: g.name, Hidden: g.hidden, Wildcard: g.pattern != nil, Deployments: slices.Clone(g.members)}
+		d := Group{Name: g.name, Hidden: g.hidden, Wildcard: g.pattern != nil, Strategy: g.strategyName, Deployments: slices.Clone(g.members)}
 		for _, to := range g.next {
 			d.Fallbacks = append(d.Fallbacks, to.name)
 		}

@@ -27,9 +27,16 @@ type Ask struct {
 	Allowed func(model string) bool
 
 	// Can says why a deployment cannot take this call, or nil (a nil *apierror.Error is nil, too). An
-	// *apierror.Error becomes the answer when no deployment can. It is asked of every healthy deployment
-	// of a group, so it must be cheap.
+	// *apierror.Error becomes the answer when no deployment can; a *[Full] is waited for. It is asked of
+	// every healthy deployment of a group, so it must be cheap.
 	Can func(*Deployment) error
+
+	// Tags are the request's, for tag filtering.
+	Tags []string
+	// Session is [Round.Session].
+	Session func(by Affinity) uint64
+	// Look makes a plan for somebody to look at: it claims no deployment's trial after a cooldown.
+	Look bool
 }
 
 // Attempt is one try of a plan.
@@ -59,8 +66,9 @@ func (a *Attempt) Expand(model string) string {
 // Plan is what to try, in order. It has at least one attempt and is not changed after it was made.
 type Plan struct {
 	Attempts []Attempt
-	Skipped  []Skip // what was left out and why, at most 64
-	Strategy string // the name of the strategy that was used
+	Skipped  []Skip   // what was left out and why, at most 64
+	Strategy string   // the name of the strategy that was used for the first group
+	Capped   []string // the groups whose retries were left out, their retry budget being spent
 
 	room [3]Attempt // so that the usual plan is one allocation
 }
@@ -86,9 +94,12 @@ type planner struct {
 	left   int // fallback groups that may still be visited
 
 	visited  []target
-	pick     []*Deployment
-	earliest time.Time // the first return of a deployment that is cooling down
-	refusal  error     // the first answer of Can, those about the request before the others
+	pick     []Candidate
+	round    Round
+	earliest time.Time // the first return of a deployment that is cooling down or full
+	full     bool      // one is full
+	now      time.Duration
+	refusal  error // the first answer of Can, those about the request before the others
 }
 
 var planners = sync.Pool{New: func() any { return new(planner) }}
@@ -108,11 +119,12 @@ func (t *Table) Plan(a Ask, health *Health, rnd func() float64) (*Plan, *apierro
 	defer p.release()
 	*p = planner{
 		table: t, ask: &a, health: health, rnd: rnd, left: t.settings.MaxFallbacks,
-		plan: &Plan{Strategy: t.settings.Strategy}, visited: p.visited[:0], pick: p.pick[:0],
+		plan: &Plan{Strategy: t.settings.Strategy}, visited: p.visited[:0], pick: p.pick[:0], now: health.now(),
 	}
 	p.plan.Attempts = p.plan.room[:0]
 	switch {
 	case known:
+		p.plan.Strategy = primary.group.strategyName
 		p.visit(primary, 0)
 	case a.Fallbacks == nil && len(t.settings.Fallbacks[anyGroup]) == 0:
 		return nil, unknownModel(a.Group)
@@ -196,25 +208,21 @@ func (p *planner) visit(to target, fallback int) {
 	p.visited = append(p.visited, to)
 	first := len(p.plan.Attempts)
 	want := 0
-	for _, tier := range to.group.tiers {
-		p.pick = p.pick[:0]
-		for _, d := range tier {
-			if p.usable(d) {
-				p.pick = append(p.pick, d)
-			}
-		}
-		if len(p.pick) == 0 {
+	p.collect(to.group)
+	for rest := p.pick; len(rest) > 0; {
+		var tier []Candidate
+		if tier, rest = p.order(to.group, rest); len(tier) == 0 {
 			continue
 		}
-		p.table.strategy.Order(p.pick, maxAttempts, p.health, p.rnd)
 		if want == 0 {
-			want = 1 + p.retries(p.pick[0])
+			want = 1 + p.retries(tier[0].Deployment)
 		}
-		for _, d := range p.pick[:min(want, len(p.pick))] {
-			p.add(to, d, fallback, first)
+		for _, c := range tier[:min(want, len(tier))] {
+			p.add(to, c.Deployment, fallback, first)
 		}
 	}
 	distinct := len(p.plan.Attempts) - first
+	defer p.budget(to.group, first)
 	if fallback > 0 || distinct == 0 {
 		return
 	}
@@ -237,29 +245,15 @@ func (p *planner) add(to target, d *Deployment, fallback, first int) {
 	p.plan.Attempts = append(p.plan.Attempts, a)
 }
 
-// usable asks health, then the caller.
-func (p *planner) usable(d *Deployment) bool {
-	if p.health != nil {
-		if until, why := p.health.cooling(d.ID); !until.IsZero() {
-			if p.earliest.IsZero() || until.Before(p.earliest) {
-				p.earliest = until
-			}
-			p.skip(Skip{Deployment: d, Group: d.Group, Reason: why, Until: until})
-			return false
-		}
-	}
-	if p.ask.Can == nil {
-		return true
-	}
-	if err := p.ask.Can(d); err != nil {
-		return p.refused(d, err)
-	}
-	return true
-}
-
 func (p *planner) refused(d *Deployment, err error) (usable bool) {
 	reason := ""
 	var told *apierror.Error
+	if full, ok := err.(*Full); ok {
+		p.wait(p.now + full.RetryAfter)
+		p.full = true
+		p.skip(Skip{Deployment: d, Group: d.Group, Reason: full.Reason, Until: p.health.at(p.now + full.RetryAfter)})
+		return false
+	}
 	switch {
 	case !errors.As(err, &told):
 		reason = err.Error()

@@ -13,7 +13,6 @@ import (
 // Table is the routing of one configuration. It is immutable and safe for concurrent use.
 type Table struct {
 	settings Settings
-	strategy Strategy
 	groups   []*group // in the order of their first deployment
 	byName   map[string]*group
 	patterns []*group // wildcard groups, the most specific first
@@ -29,6 +28,11 @@ type group struct {
 	members []*Deployment
 	tiers   [][]*Deployment
 	next    []target // its configured fallbacks
+
+	strategy     Strategy
+	strategyName string
+	tagged       bool // tags choose its deployments
+	retries      int  // the most that any deployment, or the table, has
 }
 
 // target is a group reached by some name; the name matters for wildcard groups.
@@ -47,7 +51,7 @@ func NewTable(deployments []Deployment, s Settings) (*Table, error) {
 	}
 	t.addAliases()
 	t.addFallbacks()
-	t.chooseStrategy()
+	t.chooseStrategies()
 	return t, nil
 }
 
@@ -74,6 +78,7 @@ func (t *Table) addDeployments(deployments []Deployment) (faults []error) {
 			continue
 		}
 		ids[d.ID] = true
+		d.hash = SessionKey(0, d.ID)
 		for _, share := range [...]struct {
 			name  string
 			value float64
@@ -148,13 +153,40 @@ func (t *Table) addAliases() {
 	}
 }
 
-func (t *Table) chooseStrategy() {
-	name := cmp.Or(t.settings.Strategy, SimpleShuffle)
-	if strategies[name] == nil {
-		t.warn("routing_strategy %q is not built: %s is used instead", name, SimpleShuffle)
-		name = SimpleShuffle
+// chooseStrategies gives each group its strategy: its own of StrategyByGroup, or the table's.
+func (t *Table) chooseStrategies() {
+	t.settings.Strategy = t.strategyOr(t.settings.Strategy)
+	for _, name := range slices.Sorted(maps.Keys(t.settings.StrategyByGroup)) {
+		if t.byName[name] == nil {
+			t.warn("routing_groups: %q has no effect: no model group has that name", name)
+		}
 	}
-	t.settings.Strategy, t.strategy = name, strategies[name]
+	for _, g := range t.groups {
+		g.strategyName, g.strategy = t.settings.Strategy, newStrategy(t.settings.Strategy, t.settings.StrategyArgs)
+		if own, ok := t.settings.StrategyByGroup[g.name]; ok {
+			g.strategyName = t.strategyOr(own.Strategy)
+			g.strategy = newStrategy(g.strategyName, own.Args)
+		}
+		if by := t.settings.Affinity; by != 0 && g.strategyName != SessionAffinity {
+			g.strategy = affinity{by: by, otherwise: g.strategy}
+		}
+		g.tagged = t.settings.TagFiltering
+		g.retries = t.settings.NumRetries
+		for _, d := range g.members {
+			if d.NumRetries != nil {
+				g.retries = max(g.retries, *d.NumRetries)
+			}
+		}
+	}
+}
+
+func (t *Table) strategyOr(strategy string) string {
+	name := StrategyNamed(cmp.Or(strategy, SimpleShuffle))
+	if name == "" {
+		t.warn("routing_strategy %q is not known: %s is used instead", strategy, SimpleShuffle)
+		return SimpleShuffle
+	}
+	return name
 }
 
 // find looks a group up by name: the group of that name, else the most specific wildcard.

@@ -86,7 +86,7 @@ func TestNewTableFaults(t *testing.T) {
 
 func TestNewTableWarnings(t *testing.T) {
 	s := DefaultSettings()
-	s.Strategy = "latency-based-routing"
+	s.Strategy = "round-robin"
 	s.Fallbacks = map[string][]string{"a": {"b", "nope"}, "typo": {"a"}, "gpt": {"a"}}
 	s.Aliases = map[string]Alias{"x": {Group: "a"}, "y": {Group: "nope"}, "z": {Group: "a", Hidden: true}}
 	tab := table(t, s, members("a", 1), members("b", 1), members("openai/gpt", 1))
@@ -94,7 +94,7 @@ func TestNewTableWarnings(t *testing.T) {
 		`model_group_alias "y" has no effect: "nope" is no model group`,
 		`fallback "nope" of "a" is skipped: no model group has that name`,
 		`fallbacks of "typo" have no effect: no model group has that name`,
-		`routing_strategy "latency-based-routing" is not built: simple-shuffle is used instead`,
+		`routing_strategy "round-robin" is not known: simple-shuffle is used instead`,
 	}
 	if got := tab.Warnings(); !slices.Equal(got, want) {
 		t.Errorf("got %q", got)

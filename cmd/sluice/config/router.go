@@ -1,9 +1,6 @@
 package config
 
-import (
-	"encoding/json"
-	"time"
-)
+import "time"
 
 // Router is how calls are spread, retried and moved on.
 //
@@ -14,8 +11,8 @@ import (
 //
 // https://docs.litellm.ai/docs/routing
 type Router struct {
-	Strategy     string          // one of Strategies; simple-shuffle unless set
-	StrategyArgs json.RawMessage // routing_strategy_args, an object; nil: none
+	Strategy string // one of route.Strategies; simple-shuffle unless set
+	Routing
 
 	NumRetries   int // retries of a call within a group; 2 unless set
 	MaxFallbacks int // groups tried after the first; 5 unless set
@@ -45,12 +42,6 @@ type Router struct {
 type Alias struct {
 	Group  string
 	Hidden bool // not listed at /v1/models
-}
-
-// Strategies are the names that routing_strategy may have.
-var Strategies = []string{
-	"simple-shuffle", "least-busy", "usage-based-routing", "usage-based-routing-v2", "latency-based-routing",
-	"cost-based-routing",
 }
 
 // LiteLLM's defaults, from its constants.py.
@@ -99,8 +90,7 @@ func (r *reader) routerSettings(c *Config, router, litellm *value) {
 	c.Router = Router{Strategy: "simple-shuffle", TagMatchAny: true, Aliases: map[string]Alias{}}
 	var first, second shared
 	fs := first.fields(r)
-	fs["routing_strategy"] = func(v *value, path string) { r.strategy(c, v, path) }
-	fs["routing_strategy_args"] = set(r.object, &c.Router.StrategyArgs)
+	r.routingFields(c, fs)
 	fs["retry_after"] = set(r.duration, &c.Router.RetryAfter)
 	fs["disable_cooldowns"] = set(r.bool, &c.Router.DisableCooldowns)
 	fs["model_group_alias"] = func(v *value, path string) { r.aliases(c, v, path) }
@@ -152,12 +142,6 @@ func (r *reader) bothSet(first, second *shared) {
 			continue
 		}
 		r.warn(b, "litellm_settings."+name, "is also set in router_settings (line %d), which wins; remove one of them", a.line)
-	}
-}
-
-func (r *reader) strategy(c *Config, v *value, path string) {
-	if s := r.oneOf(v, path, Strategies); s != "" {
-		c.Router.Strategy = s
 	}
 }
 
