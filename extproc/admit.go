@@ -1,7 +1,6 @@
 package extproc
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -81,6 +80,7 @@ func (c *Call) admit(body []byte) *apierror.Error {
 		return c.whoDenied(err, ask.Group)
 	}
 	c.request, c.plan, c.alias = request, plan, request.Model()
+	c.way.begin(plan)
 	return nil
 }
 
@@ -92,6 +92,7 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		Stream:  r.Stream(),
 		Allowed: c.allows,
 		Can:     func(d *route.Deployment) error { return c.can(d, r) },
+		CanOwn:  func(d *route.Deployment, own int) error { return c.can(d, c.changedBy(own, r)) },
 	}
 	if a.Group != r.Model() {
 		c.aliased = r.Model()
@@ -107,11 +108,11 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		return a, err
 	}
 	c.hurried = a.Timeout > 0 || a.Stream && a.StreamTimeout > 0
-	if a.Fallbacks, err = wishedFallbacks(r.Field("fallbacks")); err != nil {
+	if a.Fallbacks, err = c.ownFallbacks(r); err != nil {
 		return a, err
 	}
 	if string(r.Field("disable_fallbacks")) == "true" {
-		a.Fallbacks = []string{} // none, which replaces the configured ones
+		a.Fallbacks = []route.Override{} // none, which replaces the configured ones
 	}
 	return a, nil
 }
@@ -182,33 +183,6 @@ func wishedTimeout(name string, field []byte, header string) (time.Duration, *ap
 		return 0, invalid(name, "%s must be a number of seconds between 0 and 86400, not %.40s", name, text)
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
-}
-
-// wishedFallbacks reads the client's own fallbacks: names of model groups, or objects with one under
-// "model".
-func wishedFallbacks(field []byte) ([]string, *apierror.Error) {
-	if field == nil || string(field) == "null" {
-		return nil, nil
-	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(field, &items); err != nil {
-		return nil, invalid("fallbacks", "fallbacks must be an array of model names")
-	}
-	out := make([]string, 0, len(items))
-	for i, item := range items {
-		var name string
-		if json.Unmarshal(item, &name) != nil {
-			var object struct {
-				Model string `json:"model"`
-			}
-			if json.Unmarshal(item, &object) != nil || object.Model == "" {
-				return nil, invalid("fallbacks", "fallbacks[%d] must be a model name, or an object with one under \"model\"", i)
-			}
-			name = object.Model
-		}
-		out = append(out, name)
-	}
-	return out, nil
 }
 
 func invalid(param, format string, args ...any) *apierror.Error {

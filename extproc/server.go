@@ -95,8 +95,13 @@ func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err 
 		}
 	}()
 	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
-		if from := md.Get(names.MetadataFilter); len(from) == 1 && from[0] == names.FilterUpstream {
-			return s.upstream(stream)
+		if from := md.Get(names.MetadataFilter); len(from) == 1 {
+			switch from[0] {
+			case names.FilterUpstream:
+				return s.upstream(stream)
+			case names.FilterVerdict:
+				return s.judge(stream)
+			}
 		}
 	}
 	return s.router(stream)

@@ -17,6 +17,8 @@ type Snapshot struct {
 
 	// Timeout bounds one attempt where neither the client nor the deployment says otherwise.
 	Timeout time.Duration
+	// RetryAfter is the least wait before a deployment that has failed is asked again.
+	RetryAfter time.Duration
 	// Version of sluice, for x-litellm-version.
 	Version string
 }

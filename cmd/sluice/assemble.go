@@ -81,6 +81,7 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 		}),
 		Deployments: map[string]*extproc.Deployment{},
 		Timeout:     c.Router.Timeout,
+		RetryAfter:  c.Router.RetryAfter,
 		Version:     sluice.Version,
 	}
 	a.model = baseModel(c, s)
@@ -297,6 +298,13 @@ func routeSettings(c *config.Config) route.Settings {
 	}
 	s.AllowedFails = c.Router.AllowedFails
 	s.Fallbacks = c.Router.Fallbacks
+	s.ContextFallbacks = c.Router.ContextWindowFallbacks
+	s.PolicyFallbacks = c.Router.ContentPolicyFallbacks
+	s.RetryPolicy = retryPolicy(c.Router.RetryPolicy)
+	s.GroupRetryPolicy = map[string]route.RetryPolicy{}
+	for group, classes := range c.Router.GroupRetryPolicy {
+		s.GroupRetryPolicy[group] = retryPolicy(classes)
+	}
 	s.Aliases = map[string]route.Alias{}
 	for name, alias := range c.Router.Aliases {
 		s.Aliases[name] = route.Alias{Group: alias.Group, Hidden: alias.Hidden}

@@ -73,6 +73,14 @@ type Settings struct {
 	// Fallbacks maps a group to the groups that follow it; "*" is for groups without an entry.
 	Fallbacks map[string][]string
 	Aliases   map[string]Alias
+	// ContextFallbacks and PolicyFallbacks are the same for prompts that are too long and for content that is
+	// refused. With an entry for any group, such failures take these alone; with none, the ordinary ones.
+	ContextFallbacks, PolicyFallbacks map[string][]string
+
+	// RetryPolicy is how many retries a kind of error gets within its group, in place of NumRetries;
+	// GroupRetryPolicy goes before it for a group.
+	RetryPolicy      RetryPolicy
+	GroupRetryPolicy map[string]RetryPolicy
 
 	// InferProvider is asked for the provider of a model name without prefix, so that "gpt-4o" finds the
 	// group "openai/*". It answers "" when it does not know. nil: names are matched as they are.

@@ -76,9 +76,6 @@ func (r *reader) notRead(section string, known names, own fields) func(m member,
 // parsedOnly are settings that are read, and so checked, but that nothing acts on yet: silence about them
 // would be a promise. Whoever builds one takes its line away. Each is said once.
 var parsedOnly = map[string]string{
-	"context_window_fallbacks":     "such errors take the ordinary fallbacks",
-	"content_policy_fallbacks":     "such refusals take the ordinary fallbacks",
-	"retry_after":                  "retries wait 20 to 250 ms, at random",
 	"health_check_interval":        "models are asked when GET /health is",
 	"max_parallel_requests":        "this limit is not enforced",
 	"global_max_parallel_requests": "this limit is not enforced",
