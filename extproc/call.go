@@ -182,6 +182,7 @@ func (c *Call) recordAttempts(r *observe.CallRecord) {
 	if c.reply != nil {
 		if u, ok := c.reply.Usage(); ok {
 			r.InputTokens, r.OutputTokens = int(u.Prompt), int(u.Completion)
+			r.Spend, _ = c.cost()
 		}
 	}
 	// A failed attempt is in the per-attempt log already; what only the answer's body shows is not.

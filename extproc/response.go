@@ -116,13 +116,16 @@ func (c *Call) whole(m *wire.Message, began time.Time) *wire.Reply {
 		body = err.JSON()
 	}
 	c.overhead += since(began)
-	r := reply(wire.ResponseBody, 18+len(c.providerHeaders))
+	r := reply(wire.ResponseBody, 19+len(c.providerHeaders))
 	c.answerHeaders(r, c.providerHeaders)
 	if err != nil {
 		r.SetHeader("x-should-retry", "false")
 		if err.RetryAfter > 0 {
 			r.SetHeader("retry-after", err.RetryAfterSeconds())
 		}
+	}
+	if cost, known := c.cost(); known && err == nil {
+		r.SetHeader("x-litellm-response-cost", inDollars(cost))
 	}
 	r.SetHeader(":status", strconv.Itoa(status))
 	r.SetHeader("content-type", contentType)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/route"
 )
@@ -35,4 +36,6 @@ type Deployment struct {
 	Target  *adapters.Target
 	Out     string // why it takes no calls; empty: it is in service
 	APIBase string // for x-litellm-model-api-base
+	// Prices tell what its calls cost, and what its model can do; never nil in a made configuration.
+	Prices *catalog.Pricer
 }

@@ -11,6 +11,7 @@ import (
 
 	"github.com/sluicegw/sluice"
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/adapters/catalog"
 	mediafetch "github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/extproc"
@@ -30,7 +31,8 @@ type assembly struct {
 	// longest is the longest limit of any deployment: a plan that goes to several has the longest of theirs,
 	// and those with a shorter one need it built in.
 	longest time.Duration
-	fetcher *mediafetch.Fetcher // of the files that requests name
+	pricers map[string]*catalog.Pricer // by the deployment's id
+	fetcher *mediafetch.Fetcher        // of the files that requests name
 }
 
 // deploymentState is a deployment as `sluice check`, the banner and /v1/models see it.
@@ -68,7 +70,11 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	if a.fetcher, err = newFetcher(c); err != nil {
 		return nil, err
 	}
-	table, err := route.NewTable(routeDeployments(c), routeSettings(c))
+	a.pricers = make(map[string]*catalog.Pricer, len(c.Deployments))
+	for i := range c.Deployments {
+		a.pricers[c.Deployments[i].ID] = pricer(&c.Deployments[i])
+	}
+	table, err := route.NewTable(a.routeDeployments(), routeSettings(c))
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +162,7 @@ func (a *assembly) add(d *config.Deployment, s surroundings) error {
 func (a *assembly) publish(d *config.Deployment, target *adapters.Target) *extproc.Deployment {
 	e := target.Endpoint()
 	c := xds.Cluster{Host: e.Host, Port: uint32(e.Port), Socket: e.Socket, TLS: e.Scheme == "https", HTTP2: e.HTTP2}
-	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e)}
+	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e), Prices: a.pricers[d.ID]}
 	out.Cluster = a.cluster(d.ID, c)
 	if limit := a.limit(d); limit < a.longest {
 		c.MaxDuration = limit
@@ -189,10 +195,7 @@ func apiBase(e adapters.Endpoint) string {
 
 func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params {
 	c := a.config
-	model := d.Model
-	if d.Provider != "" {
-		model = d.Provider + "/" + strings.TrimPrefix(d.Model, d.Provider+"/")
-	}
+	model := fullModel(d)
 	p := adapters.Params{
 		Model:                model,
 		APIKey:               d.APIKey.Reveal(),
@@ -249,14 +252,17 @@ func environmentBase(c *config.Config, provider string) string {
 	return ""
 }
 
-func routeDeployments(c *config.Config) []route.Deployment {
+func (a *assembly) routeDeployments() []route.Deployment {
+	c := a.config
 	out := make([]route.Deployment, 0, len(c.Deployments))
 	for i := range c.Deployments {
 		d := &c.Deployments[i]
 		r := route.Deployment{
 			ID: d.ID, Group: d.Group, RPM: float64(d.RPM), TPM: float64(d.TPM),
 			Timeout: d.Timeout, StreamTimeout: d.StreamTimeout,
-			NumRetries: fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
+			InputCost: a.pricers[d.ID].Info().Prices.Input, OutputCost: a.pricers[d.ID].Info().Prices.Output,
+			MaxInputTokens: a.pricers[d.ID].Info().MaxInputTokens,
+			NumRetries:     fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
 		}
 		r.Tags = d.Tags
 		r.InputCost, r.OutputCost, r.Priced = prices(d)
