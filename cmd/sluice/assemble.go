@@ -260,12 +260,11 @@ func (a *assembly) routeDeployments() []route.Deployment {
 		r := route.Deployment{
 			ID: d.ID, Group: d.Group, RPM: float64(d.RPM), TPM: float64(d.TPM),
 			Timeout: d.Timeout, StreamTimeout: d.StreamTimeout,
-			InputCost: a.pricers[d.ID].Info().Prices.Input, OutputCost: a.pricers[d.ID].Info().Prices.Output,
 			MaxInputTokens: a.pricers[d.ID].Info().MaxInputTokens,
 			NumRetries:     fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
 		}
 		r.Tags = d.Tags
-		r.InputCost, r.OutputCost, r.Priced = prices(d)
+		r.InputCost, r.OutputCost, r.Priced = a.pricers[d.ID].Info().Prices.PerToken()
 		if d.Weight != nil {
 			r.Weight = *d.Weight
 		}
@@ -317,13 +316,6 @@ func routeSettings(c *config.Config) route.Settings {
 	}
 	s.InferProvider = adapters.ProviderOf
 	return s
-}
-
-// prices are what a deployment costs a token, by its litellm_params.
-func prices(d *config.Deployment) (input, output float64, known bool) {
-	input, in := d.Prices["input_cost_per_token"]
-	output, out := d.Prices["output_cost_per_token"]
-	return input, output, in || out
 }
 
 // groups publishes a route for every group: hidden ones too, for a call whose own group is out of service

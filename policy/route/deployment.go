@@ -30,8 +30,6 @@ type Deployment struct {
 	Cooldown      *time.Duration
 	AllowedFails  *int // failures a minute before it cools down; nil: the table's
 
-	// InputCost and OutputCost are US dollars a token, for cost-based routing; nil: not known.
-	InputCost, OutputCost *float64
 	// MaxInputTokens is how long a prompt may be; 0: not known.
 	MaxInputTokens int64
 
