@@ -76,12 +76,10 @@ func (r *reader) notRead(section string, known names, own fields) func(m member,
 // parsedOnly are settings that are read, and so checked, but that nothing acts on yet: silence about them
 // would be a promise. Whoever builds one takes its line away. Each is said once.
 var parsedOnly = map[string]string{
-	"health_check_interval":        "models are asked when GET /health is",
-	"max_parallel_requests":        "this limit is not enforced",
-	"global_max_parallel_requests": "this limit is not enforced",
-	"max_budget":                   "this budget is not enforced",
-	"budget_duration":              "this budget is not enforced",
-	"cache":                        "answers are not cached",
+	"health_check_interval": "models are asked when GET /health is",
+	"max_budget":            "this budget is not enforced",
+	"budget_duration":       "this budget is not enforced",
+	"cache":                 "answers are not cached",
 }
 
 // sayParsedOnly warns of m if nothing acts on it yet. A switch that is off, and a zero, are as good as

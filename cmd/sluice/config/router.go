@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Router is how calls are spread, retried and moved on.
 //
@@ -104,6 +107,7 @@ func (r *reader) routerSettings(c *Config, router, litellm *value) {
 	fs["enable_tag_filtering"] = set(r.bool, &c.Router.TagFiltering)
 	fs["set_verbose"] = set(r.bool, &c.Settings.Verbose)
 	fs["tag_filtering_match_any"] = set(r.bool, &c.Router.TagMatchAny)
+	maps.Copy(fs, r.redisFields(&c.Redis, "redis_"))
 	r.mapping(router, "router_settings", fs, r.notRead("router_settings", knownRouter, fs), false)
 
 	var requestTimeout *time.Duration
