@@ -117,6 +117,8 @@ func (t *anthropicReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.
 	}
 	t.setID(doc.Get("id"))
 	t.usage.update(doc.Get("usage"))
+	t.p.answeredBy(doc.Get("model"))
+	t.p.served(doc.Get("usage").Get("service_tier"))
 	t.reason = finishReason(doc.Get("stop_reason").Text())
 	message, err := t.message(nil, content)
 	if err != nil {

@@ -34,6 +34,8 @@ func (t *anthropicReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.
 		m := doc.Get("message")
 		t.setID(m.Get("id"))
 		t.usage.update(m.Get("usage"))
+		t.p.answeredBy(m.Get("model"))
+		t.p.served(m.Get("usage").Get("service_tier"))
 		t.report()
 		return t.chunk(dst, `{"role":"assistant","content":""}`), nil
 	case "message_delta":

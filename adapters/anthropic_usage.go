@@ -53,7 +53,7 @@ func (u *anthropicUsage) total() Usage {
 	prompt := u.input + u.read + u.write
 	return Usage{
 		Prompt: prompt, Completion: u.output, Total: prompt + u.output,
-		CachedRead: u.read, CacheWrite: u.write, Reasoning: min(u.thinking, u.output),
+		CachedRead: u.read, CacheWrite: u.write, CacheWriteHour: min(u.longCache, u.write), Reasoning: min(u.thinking, u.output),
 	}
 }
 

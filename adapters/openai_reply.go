@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"bytes"
+	"math"
 	"math/bits"
 	"strings"
 	"unicode/utf8"
@@ -39,6 +40,8 @@ func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 		t.patch.Set("choices", t.editChoices(choices))
 	}
 	t.p.report(doc.Get("usage"))
+	t.p.answeredBy(doc.Get("model"))
+	t.p.served(doc.Get("service_tier"))
 	t.patch.Set("model", t.p.alias)
 	return t.patch.Append(dst, doc), nil
 }
@@ -70,6 +73,10 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 	}
 	usage := doc.Get("usage")
 	t.p.report(usage)
+	if t.p.answered == "" || usage.Exists() {
+		t.p.answeredBy(doc.Get("model"))
+		t.p.served(doc.Get("service_tier"))
+	}
 	t.patch.Set("model", t.p.alias)
 	if !t.p.call.r.includeUsage && usage != "" {
 		if usage.Exists() && first(choices) == "" {
@@ -126,6 +133,17 @@ func (t *openAIReply) end(dst []byte, told bool) ([]byte, bool) {
 	return dst, t.finished == t.begun && bits.OnesCount64(t.finished) >= n
 }
 
+// toldCost is a provider's own figure in dollars: a number, or an object with the total.
+func toldCost(v jsondoc.Value) float64 {
+	if v.IsObject() {
+		v = v.Get("total_cost")
+	}
+	if cost, ok := v.Float(); ok && cost > 0 && !math.IsInf(cost, 0) {
+		return cost
+	}
+	return 0
+}
+
 // report notes a usage object of OpenAI's shape, with the spellings that others added.
 func (p *Reply) report(u jsondoc.Value) {
 	if !u.IsObject() {
@@ -147,8 +165,12 @@ func (p *Reply) report(u jsondoc.Value) {
 		case "prompt_tokens_details":
 			n.CachedRead = max(n.CachedRead, v.Get("cached_tokens").Count())
 			n.CacheWrite = max(n.CacheWrite, v.Get("cache_write_tokens").Count(), v.Get("cache_creation_tokens").Count())
+			n.PromptAudio, n.PromptImage = v.Get("audio_tokens").Count(), v.Get("image_tokens").Count()
 		case "completion_tokens_details":
 			n.Reasoning = v.Get("reasoning_tokens").Count()
+			n.CompletionAudio, n.CompletionImage = v.Get("audio_tokens").Count(), v.Get("image_tokens").Count()
+		case "cost":
+			n.Cost = toldCost(v)
 		}
 	}
 	if n.Total == 0 {

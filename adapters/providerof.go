@@ -9,3 +9,13 @@ func ProviderOf(model string) string {
 	}
 	return p.name
 }
+
+// NameOf takes a model string apart as [New] does: the provider, and the model's name there. Both are ""
+// for what names no provider that is built.
+func NameOf(model, apiBase string) (provider, name string) {
+	p, name, err := resolve(model, apiBase)
+	if err != nil {
+		return "", ""
+	}
+	return p.name, name
+}

@@ -26,6 +26,11 @@ const (
 // CacheWrite; Completion includes Reasoning.
 type Usage struct {
 	Prompt, Completion, Total, CachedRead, CacheWrite, Reasoning int64
+	// CacheWriteHour is the part of CacheWrite that is kept for an hour. The others are parts of Prompt and
+	// Completion: tokens of sound and of pictures.
+	CacheWriteHour, PromptAudio, PromptImage, CompletionAudio, CompletionImage int64
+	// Cost is what the provider itself says that the call cost, in US dollars; 0: it says nothing.
+	Cost float64
 	// Partial: the answer broke off before the provider told its length. The prompt's counts hold,
 	// Completion is too low; see [Reply.Produced].
 	Partial bool
@@ -52,6 +57,8 @@ type Reply struct {
 	used     bool
 	err      *apierror.Error
 	finish   string
+	answered string      // the model, as the provider names it
+	tier     string      // the service tier that the provider says it served
 	doc      jsondoc.Doc // the document at hand, its index used again
 }
 
@@ -110,6 +117,35 @@ func (p *Reply) ContentType() string {
 
 // Usage is what the provider has reported so far; ok is false if that is nothing.
 func (p *Reply) Usage() (u Usage, ok bool) { return p.usage, p.used }
+
+// Model is the model that answered, as the provider named it: a snapshot's name, for an alias; "" if it
+// named none.
+func (p *Reply) Model() string { return p.answered }
+
+// ServiceTier is the service tier that the provider says it served; "" if it says nothing.
+func (p *Reply) ServiceTier() string { return p.tier }
+
+// answeredBy notes the provider's name for the model. The value may be gone after the call.
+func (p *Reply) answeredBy(model jsondoc.Value) {
+	switch {
+	case p.answered != "" || !model.IsString():
+	case model.Is(p.call.model):
+		p.answered = p.call.model
+	default:
+		p.answered = strings.Clone(model.Text())
+	}
+}
+
+// served notes the service tier.
+func (p *Reply) served(tier jsondoc.Value) {
+	switch {
+	case !tier.IsString():
+	case tier.Is("default"):
+		p.tier = "default"
+	default:
+		p.tier = strings.Clone(tier.Text())
+	}
+}
 
 // Produced is how many bytes of text, reasoning and tool arguments have come so far: what an answer
 // without a usage report can be estimated by.

@@ -88,5 +88,8 @@ func (r *Request) Field(name string) []byte {
 	return nil
 }
 
+// Body is the request as the client sent it. It must not be modified.
+func (r *Request) Body() []byte { return r.body }
+
 // Size is the length of the request body in bytes.
 func (r *Request) Size() int { return len(r.body) }

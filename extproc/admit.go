@@ -1,7 +1,6 @@
 package extproc
 
 import (
-	"encoding/json"
 	"strconv"
 	"strings"
 	"time"
@@ -76,14 +75,12 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	if err != nil {
 		return err
 	}
-	if c.snapshot.CountTokens {
-		c.estimate = estimateTokens(request)
-	}
-	plan, err := c.makePlan(ask)
+	plan, err := c.snapshot.Table.Plan(ask, c.server.Health, random)
 	if err != nil {
 		return c.whoDenied(err, ask.Group)
 	}
 	c.request, c.plan, c.alias = request, plan, request.Model()
+	c.way.begin(plan)
 	return nil
 }
 
@@ -95,17 +92,12 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		Stream:  r.Stream(),
 		Allowed: c.allows,
 		Can:     func(d *route.Deployment) error { return c.can(d, r) },
+		CanOwn:  func(d *route.Deployment, own int) error { return c.can(d, c.changedBy(own, r)) },
 	}
 	if a.Group != r.Model() {
 		c.aliased = r.Model()
 	}
 	var err *apierror.Error
-	if c.snapshot.Table.FiltersTags() {
-		a.Tags = c.tags(r)
-	}
-	if c.snapshot.Table.HasAffinity() {
-		a.Session = func(by route.Affinity) uint64 { return c.session(r, by) }
-	}
 	if a.NumRetries, err = wishedRetries(r.Field("num_retries"), c.headers.Get("x-litellm-num-retries")); err != nil {
 		return a, err
 	}
@@ -116,11 +108,11 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		return a, err
 	}
 	c.hurried = a.Timeout > 0 || a.Stream && a.StreamTimeout > 0
-	if a.Fallbacks, err = wishedFallbacks(r.Field("fallbacks")); err != nil {
+	if a.Fallbacks, err = c.ownFallbacks(r); err != nil {
 		return a, err
 	}
 	if string(r.Field("disable_fallbacks")) == "true" {
-		a.Fallbacks = []string{} // none, which replaces the configured ones
+		a.Fallbacks = []route.Override{} // none, which replaces the configured ones
 	}
 	return a, nil
 }
@@ -156,7 +148,7 @@ func (c *Call) can(d *route.Deployment, r *adapters.Request) error {
 	if err := own.Target.Supports(r); err != nil {
 		return err
 	}
-	return c.full(own)
+	return nil
 }
 
 const mostRetries = 10
@@ -191,33 +183,6 @@ func wishedTimeout(name string, field []byte, header string) (time.Duration, *ap
 		return 0, invalid(name, "%s must be a number of seconds between 0 and 86400, not %.40s", name, text)
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
-}
-
-// wishedFallbacks reads the client's own fallbacks: names of model groups, or objects with one under
-// "model".
-func wishedFallbacks(field []byte) ([]string, *apierror.Error) {
-	if field == nil || string(field) == "null" {
-		return nil, nil
-	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(field, &items); err != nil {
-		return nil, invalid("fallbacks", "fallbacks must be an array of model names")
-	}
-	out := make([]string, 0, len(items))
-	for i, item := range items {
-		var name string
-		if json.Unmarshal(item, &name) != nil {
-			var object struct {
-				Model string `json:"model"`
-			}
-			if json.Unmarshal(item, &object) != nil || object.Model == "" {
-				return nil, invalid("fallbacks", "fallbacks[%d] must be a model name, or an object with one under \"model\"", i)
-			}
-			name = object.Model
-		}
-		out = append(out, name)
-	}
-	return out, nil
 }
 
 func invalid(param, format string, args ...any) *apierror.Error {

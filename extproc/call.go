@@ -26,16 +26,16 @@ type Call struct {
 	headers wire.Headers
 	op      adapters.Op
 
-	estimate int64 // of the tokens that it will use; 0: nobody asks
-
 	// Set by admit, then read by the upstream filter's streams too.
 	request *adapters.Request
 	alias   string
 	aliased string // the model as the client wrote it, where the key or its team means another by it
 	plan    *route.Plan
-	leg     leg
-	timed   bool // the call may use clusters with a timeout built in
-	hurried bool // the limit in time is the client's own
+	way     way
+	changed []*adapters.Request // by number of the client's own fallbacks: the request with their fields
+	timed   bool                // the call may use clusters with a timeout built in
+	watch   string              // what of good answers is held back, see names.HeaderWatch
+	hurried bool                // the limit in time is the client's own
 
 	answering       int // the attempt that answered, from 1; 0: none yet
 	reply           *adapters.Reply
@@ -74,7 +74,6 @@ func (c *Call) finish() {
 	c.finished = true
 	c.deadline.stop()
 	c.release()
-	c.arrive()
 	c.server.held.Add(-c.held)
 	c.server.active.Add(-1)
 	c.server.Metrics.InFlight(-1)
@@ -99,10 +98,19 @@ func (c *Call) hold(n int) bool {
 
 // deployment is the deployment of the plan's attempt n, counted from 1.
 func (c *Call) deployment(n int) *Deployment {
-	if c.plan == nil || n < 1 || n > len(c.plan.Attempts) {
+	a := c.attempt(n)
+	if a == nil {
 		return nil
 	}
-	return c.snapshot.Deployments[c.plan.Attempts[n-1].Deployment.ID]
+	return c.snapshot.Deployments[a.Deployment.ID]
+}
+
+// attempt is attempt n of the way that the call takes through its plan; nil: there is none.
+func (c *Call) attempt(n int) *route.Attempt {
+	if c.plan == nil {
+		return nil
+	}
+	return c.way.attempt(n)
 }
 
 // cluster is where attempt n goes.
@@ -137,7 +145,7 @@ func (c *Call) record() {
 	}
 	if c.plan != nil {
 		r.RequestedModel = c.alias
-		r.Group = c.plan.Attempts[0].Group
+		r.Group = c.plan.At(0).Group
 		c.recordAttempts(&r)
 	}
 	c.server.Metrics.Call(r)
@@ -167,13 +175,14 @@ func (c *Call) recordAttempts(r *observe.CallRecord) {
 	if c.answering == 0 {
 		return
 	}
-	attempt := c.plan.Attempts[min(c.answering, len(c.plan.Attempts))-1]
-	d := c.deployment(c.answering)
-	r.Retries, r.Fallbacks = c.retries(), attempt.Fallback
+	attempt := c.attempt(min(c.answering, c.attempts()))
+	d := c.deployment(min(c.answering, c.attempts()))
+	r.Retries, r.Fallbacks = c.way.counts(c.answering)
 	r.Deployment, r.Group = d.ID, attempt.Group
 	if c.reply != nil {
 		if u, ok := c.reply.Usage(); ok {
 			r.InputTokens, r.OutputTokens = int(u.Prompt), int(u.Completion)
+			r.Spend, _ = c.cost()
 		}
 	}
 	// A failed attempt is in the per-attempt log already; what only the answer's body shows is not.
@@ -190,15 +199,4 @@ func (c *Call) recordAttempts(r *observe.CallRecord) {
 // bodyFault tells whether the provider answered with a good status and a body that was no answer.
 func (c *Call) bodyFault() bool {
 	return c.failure != nil && c.failure.Provider != "" && !c.upstreamFailed
-}
-
-// retries is how many attempts followed another of their own group; the first one of a fallback is none.
-func (c *Call) retries() int {
-	n := 0
-	for i := range min(c.answering, c.attempts()) {
-		if c.plan.Attempts[i].Retry > 0 {
-			n++
-		}
-	}
-	return n
 }

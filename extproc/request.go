@@ -42,7 +42,6 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 	c.server.calls.put(c) // last: from here on other goroutines read the call
 	c.sent = time.Now()
 	c.attemptBegan.Store(c.sent.UnixNano())
-	c.depart(1)
 	c.overhead += c.sent.Sub(c.began)
 	return r
 }
@@ -53,12 +52,20 @@ func (c *Call) translate(n int) (*adapters.Outgoing, *apierror.Error) {
 	if d == nil {
 		return nil, apierror.New(apierror.Internal, 500, "the plan has no attempt %d", n)
 	}
-	return c.target(n).Request(c.request)
+	return c.target(n).Request(c.requestOf(n))
+}
+
+// requestOf is what attempt n asks: the client's request, or what one of its own fallbacks makes of it.
+func (c *Call) requestOf(n int) *adapters.Request {
+	if a := c.attempt(n); a != nil {
+		return c.changedBy(a.Override, c.request)
+	}
+	return c.request
 }
 
 // target is the deployment's adapter, for the model that a wildcard stood for.
 func (c *Call) target(n int) *adapters.Target {
-	a, d := c.plan.Attempts[n-1], c.deployment(n)
+	a, d := c.attempt(n), c.deployment(n)
 	if a.Wildcard == "" {
 		return d.Target
 	}
@@ -88,28 +95,37 @@ func (c *Call) dispatch(out *adapters.Outgoing) *wire.Reply {
 // steer sets the headers by which Envoy's router takes its orders
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter).
 func (c *Call) steer(r *wire.Reply) {
-	attempts := c.plan.Attempts
 	longest := c.timeouts()
-	r.Steer, r.Group, r.Plan = true, attempts[0].Group, make([]string, len(attempts))
-	for i := range attempts {
-		r.Plan[i] = c.cluster(i + 1)
-	}
+	r.Steer, r.Group, r.Call, r.Plan = true, c.plan.At(0).Group, c.id, c.clusters()
 	r.SetHeader(names.HeaderCall, c.id)
 	r.SetHeader(names.HeaderGroup, c.routeKey())
-	r.SetHeader("x-envoy-max-retries", strconv.Itoa(len(attempts)-1))
-	if severalDeployments(attempts) {
-		// Another deployment has other credentials and other models.
-		r.SetHeader("x-envoy-retriable-status-codes", "401,403,404")
-	}
+	r.SetHeader("x-envoy-max-retries", strconv.Itoa(c.plan.Longest()-1))
 	if longest > 0 {
 		r.SetHeader("x-envoy-upstream-rq-per-try-timeout-ms", milliseconds(longest))
 	}
+	if c.watch = c.watched(longest); c.watch != "" {
+		r.SetHeader(names.HeaderWatch, c.watch)
+	}
+}
+
+// clusters are where Envoy goes, attempt by attempt. Where it may make more attempts than are planned, because
+// failures of a kind lead to more, what follows the last is one that sluice ends itself.
+func (c *Call) clusters() []string {
+	n := c.attempts()
+	out := make([]string, n, n+1)
+	for i := range out {
+		out[i] = c.cluster(i + 1)
+	}
+	if n < c.plan.Longest() {
+		out = append(out, names.ClusterAPI)
+	}
+	return out
 }
 
 // routeKey finds the group's route: the one with small buffers, where the request fits into them and its
 // answer is not held whole.
 func (c *Call) routeKey() string {
-	group := c.plan.Attempts[0].Group
+	group := c.plan.At(0).Group
 	if c.request.Stream() && 2*c.request.Size() <= names.StreamBody {
 		return names.StreamKey(group)
 	}
@@ -122,8 +138,8 @@ func (c *Call) routeKey() string {
 func (c *Call) timeouts() time.Duration {
 	var longest time.Duration
 	shorter := false
-	for i := range c.plan.Attempts {
-		t := c.attemptTimeout(i + 1)
+	for i := range c.plan.Len() {
+		t := c.limit(c.plan.At(i))
 		shorter = shorter || (i > 0 && t != longest)
 		longest = max(longest, t)
 	}
@@ -131,20 +147,14 @@ func (c *Call) timeouts() time.Duration {
 	return longest
 }
 
-func (c *Call) attemptTimeout(n int) time.Duration {
-	if t := c.plan.Attempts[n-1].Timeout; t > 0 {
-		return t
+// attemptTimeout is the limit in time of attempt n.
+func (c *Call) attemptTimeout(n int) time.Duration { return c.limit(c.attempt(n)) }
+
+func (c *Call) limit(a *route.Attempt) time.Duration {
+	if a != nil && a.Timeout > 0 {
+		return a.Timeout
 	}
 	return c.snapshot.Timeout
-}
-
-func severalDeployments(attempts []route.Attempt) bool {
-	for _, a := range attempts {
-		if a.Deployment != attempts[0].Deployment {
-			return true
-		}
-	}
-	return false
 }
 
 func milliseconds(d time.Duration) string {

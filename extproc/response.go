@@ -17,6 +17,9 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	status, _ := strconv.Atoi(m.Headers.Get(":status"))
 	if m.Attributes.CodeDetails != viaUpstream || c.plan == nil {
 		c.answering = min(m.Attributes.Attempt, c.attempts())
+		if e := c.way.ending(); e != nil {
+			return c.refuseLate(e)
+		}
 		return c.refuseLate(failure.Find(m.Attributes.Flags, m.Attributes.CodeDetails, status))
 	}
 	c.answering = m.Attributes.Attempt
@@ -27,8 +30,10 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	}
 	c.release()
 	c.upstreamFailed = status >= 400
-	c.answeredWell()
-	c.reply = c.target(c.answering).Reply(c.request, c.alias)
+	if e := c.way.ending(); e != nil {
+		return c.refuseLate(e)
+	}
+	c.reply = c.target(c.answering).Reply(c.requestOf(c.answering), c.alias)
 	c.framing = c.reply.Begin(status, m.Headers.Get)
 	c.overhead += since(c.answered) // before awaitBody: the deadline reads it
 	if c.framing == adapters.Events && !m.EndOfStream {
@@ -57,7 +62,7 @@ func (c *Call) attempts() int {
 	if c.plan == nil {
 		return 0
 	}
-	return len(c.plan.Attempts)
+	return c.way.planned()
 }
 
 // refuseLate ends a call whose attempts are over with an error.
@@ -111,13 +116,16 @@ func (c *Call) whole(m *wire.Message, began time.Time) *wire.Reply {
 		body = err.JSON()
 	}
 	c.overhead += since(began)
-	r := reply(wire.ResponseBody, 18+len(c.providerHeaders))
+	r := reply(wire.ResponseBody, 19+len(c.providerHeaders))
 	c.answerHeaders(r, c.providerHeaders)
 	if err != nil {
 		r.SetHeader("x-should-retry", "false")
 		if err.RetryAfter > 0 {
 			r.SetHeader("retry-after", err.RetryAfterSeconds())
 		}
+	}
+	if cost, known := c.cost(); known && err == nil {
+		r.SetHeader("x-litellm-response-cost", inDollars(cost))
 	}
 	r.SetHeader(":status", strconv.Itoa(status))
 	r.SetHeader("content-type", contentType)
@@ -145,13 +153,14 @@ func (c *Call) ownHeaders(r *wire.Reply) {
 func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 	c.ownHeaders(r)
 	if d := c.deployment(c.answering); d != nil {
-		a := c.plan.Attempts[c.answering-1]
+		a := c.attempt(c.answering)
+		retries, fallbacks := c.way.counts(c.answering)
 		r.SetHeader("x-litellm-model-id", d.ID)
 		r.SetHeader("x-litellm-model-group", a.Group)
 		r.SetHeader("x-litellm-model-api-base", d.APIBase)
-		r.SetHeader("x-litellm-attempted-retries", strconv.Itoa(c.retries()))
-		r.SetHeader("x-litellm-attempted-fallbacks", strconv.Itoa(a.Fallback))
-		r.SetHeader("x-litellm-max-retries", strconv.Itoa(len(c.plan.Attempts)-1))
+		r.SetHeader("x-litellm-attempted-retries", strconv.Itoa(retries))
+		r.SetHeader("x-litellm-attempted-fallbacks", strconv.Itoa(fallbacks))
+		r.SetHeader("x-litellm-max-retries", strconv.Itoa(c.attempts()-1))
 	}
 	r.SetHeader("x-litellm-response-duration-ms", inMilliseconds(since(c.began)))
 	r.SetHeader("x-litellm-overhead-duration-ms", inMilliseconds(c.overhead))

@@ -8,6 +8,7 @@ import (
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
+	"github.com/sluicegw/sluice/envoy/failure"
 	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/extproc/wire"
 )
@@ -20,7 +21,7 @@ func (s *Server) upstream(stream extprocv3.ExternalProcessor_ProcessServer) erro
 	if err := stream.RecvMsg(&in); err != nil {
 		return ended(err)
 	}
-	out, err := s.retranslate(&in)
+	out, err := s.retranslate(stream, &in)
 	if err != nil {
 		s.Log.Error("an attempt could not be translated and was stopped", "error", err)
 		return err
@@ -32,7 +33,7 @@ func (s *Server) upstream(stream extprocv3.ExternalProcessor_ProcessServer) erro
 	return ended(stream.RecvMsg(&in))
 }
 
-func (s *Server) retranslate(in *wire.Message) (*wire.Reply, error) {
+func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, in *wire.Message) (*wire.Reply, error) {
 	n, err := strconv.Atoi(in.Headers.Get(names.HeaderAttempt))
 	if err != nil {
 		return nil, status.Error(codes.InvalidArgument, "the attempt has no count")
@@ -41,18 +42,42 @@ func (s *Server) retranslate(in *wire.Message) (*wire.Reply, error) {
 	if c == nil {
 		return nil, status.Error(codes.NotFound, "no call of this id is under way")
 	}
-	if cluster := in.Attributes.Cluster; n < 1 || n > len(c.plan.Attempts) || cluster != c.cluster(n) {
+	cluster := in.Attributes.Cluster
+	if n == c.attempts()+1 && cluster == names.ClusterAPI {
+		return c.exhausted(), nil
+	}
+	if c.attempt(n) == nil || cluster != c.cluster(n) {
 		return nil, status.Errorf(codes.FailedPrecondition, "attempt %d went to cluster %q, which is not the plan's", n, cluster)
 	}
+	c.pause(stream, n)
 	out, apiErr := c.translate(n)
 	if apiErr != nil {
 		return nil, status.Error(codes.FailedPrecondition, apiErr.Error())
 	}
 	c.attemptBegan.Store(time.Now().UnixNano())
-	c.depart(n)
 	r := reply(wire.RequestHeaders, 6+len(out.Headers))
 	outgoing(r, out)
 	// The header map is the one that the attempt before has filled: its credentials go.
 	dropOthers(r, in.Headers)
+	if c.watch != "" {
+		r.SetHeader(names.HeaderWatch, c.watch) // the attempt before has used it up
+	}
 	return r, nil
 }
+
+// exhausted ends a call whose last planned attempt had no answer, where Envoy would go on.
+func (c *Call) exhausted() *wire.Reply {
+	e := failure.Find(1<<flagBrokenOff, "", 0)
+	spent := time.Duration(time.Now().UnixNano() - c.attemptBegan.Load())
+	if limit := c.attemptTimeout(c.attempts()); limit > 0 && spent >= limit {
+		e = failure.Find(1<<flagTimeout, "", 0)
+	}
+	c.way.end(e)
+	return immediate(e, reply(wire.Other, 2))
+}
+
+// Bits of response.flags, by which package failure knows what Envoy's own answers mean.
+const (
+	flagTimeout   = 2 // UT
+	flagBrokenOff = 6 // UC
+)

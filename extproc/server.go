@@ -19,7 +19,6 @@ import (
 	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/policy/observe"
-	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -31,8 +30,6 @@ type Options struct {
 	// MaxBody is the largest body, in bytes, that a call may have; MaxHeld is how many bytes of bodies
 	// all calls together may hold. Over it, new calls are refused.
 	MaxBody, MaxHeld int64
-	// Capacity keeps the limits of deployments; nil: in this process.
-	Capacity ratelimit.Limiter
 	// Warm says whether Envoy can be sent to a cluster; nil: to all.
 	Warm func(cluster string) bool
 }
@@ -52,9 +49,6 @@ type Server struct {
 func NewServer(o Options) *Server {
 	if o.Warm == nil {
 		o.Warm = func(string) bool { return true }
-	}
-	if o.Capacity == nil {
-		o.Capacity = ratelimit.NewMemory(nil)
 	}
 	s := &Server{Options: o}
 	s.calls.init()
@@ -101,8 +95,13 @@ func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err 
 		}
 	}()
 	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
-		if from := md.Get(names.MetadataFilter); len(from) == 1 && from[0] == names.FilterUpstream {
-			return s.upstream(stream)
+		if from := md.Get(names.MetadataFilter); len(from) == 1 {
+			switch from[0] {
+			case names.FilterUpstream:
+				return s.upstream(stream)
+			case names.FilterVerdict:
+				return s.judge(stream)
+			}
 		}
 	}
 	return s.router(stream)

@@ -4,8 +4,8 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/policy/keys"
-	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -18,8 +18,8 @@ type Snapshot struct {
 
 	// Timeout bounds one attempt where neither the client nor the deployment says otherwise.
 	Timeout time.Duration
-	// CountTokens tells that some deployment has a limit of tokens.
-	CountTokens bool
+	// RetryAfter is the least wait before a deployment that has failed is asked again.
+	RetryAfter time.Duration
 	// Version of sluice, for x-litellm-version.
 	Version string
 }
@@ -36,6 +36,6 @@ type Deployment struct {
 	Target  *adapters.Target
 	Out     string // why it takes no calls; empty: it is in service
 	APIBase string // for x-litellm-model-api-base
-	// Limits are its own: calls beyond them go elsewhere.
-	Limits []ratelimit.Limit
+	// Prices tell what its calls cost, and what its model can do; never nil in a made configuration.
+	Prices *catalog.Pricer
 }

@@ -4,15 +4,12 @@ import (
 	"time"
 
 	xdscorev3 "github.com/cncf/xds/go/xds/core/v3"
-	matchingv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
 	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	commonmatchingv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/common/matching/v3"
-	compositev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/composite/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	codecv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/upstream_codec/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
-	envoymatcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"google.golang.org/protobuf/proto"
 	"google.golang.org/protobuf/types/known/durationpb"
 	"google.golang.org/protobuf/types/known/wrapperspb"
@@ -86,58 +83,41 @@ func processor(m Model, filter string) *extprocv3.ExternalProcessor {
 	}
 }
 
-// upstreamFilters are the HTTP filters of every attempt: the processor, for attempts after the first
-// only, then the removal of headers that are between Envoy and sluice, then the codec. They stand in the
-// router, not in each cluster, so that ten thousand clusters don't repeat them; a cluster with filters of
-// its own replaces them
+// upstreamFilters are the HTTP filters of every attempt: the processor, for attempts after the first only; what
+// holds answers back (watch.go); the removal of headers that are between Envoy and sluice; the codec. They
+// stand in the router, not in each cluster, so that ten thousand clusters don't repeat them; a cluster with
+// filters of its own replaces them
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/api-v3/extensions/filters/http/router/v3/router.proto).
 func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
-	matched, err := onRetries(upstreamProcessor(m))
+	retries, err := onRetries(upstreamProcessor(m))
+	if err != nil {
+		return nil, err
+	}
+	verdicts, err := onWatched(verdictProcessor(m))
+	if err != nil {
+		return nil, err
+	}
+	whole, err := onWhole(holdWhole())
 	if err != nil {
 		return nil, err
 	}
 	return httpFilters(
-		named{"sluice.retry_translation", matched},
-		named{"sluice.outgoing_headers", removeHeaders(names.HeaderAttempt, names.HeaderGroup, names.HeaderProto)},
+		named{"sluice.retry_translation", retries},
+		// An answer meets these from the end: it is whole before it is judged.
+		named{"sluice.verdict", verdicts},
+		named{"sluice.whole", whole},
+		named{"sluice.between", between()},
 		named{"envoy.filters.http.upstream_codec", &codecv3.UpstreamCodec{}},
 	)
 }
 
 // onRetries runs the filter where Envoy's attempt count is not 1.
 func onRetries(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithMatcher, error) {
-	filter, err := pack(p)
+	first, err := headerIs(names.HeaderAttempt, exactly("1"))
 	if err != nil {
 		return nil, err
 	}
-	action, err := xdsExtension("run", &compositev3.ExecuteFilterAction{
-		TypedConfig: &corev3.TypedExtensionConfig{Name: filterExtProc, TypedConfig: filter}})
-	if err != nil {
-		return nil, err
-	}
-	input, err := xdsExtension("attempt", &envoymatcherv3.HttpRequestHeaderMatchInput{HeaderName: names.HeaderAttempt})
-	if err != nil {
-		return nil, err
-	}
-	composite, err := extension("composite", &compositev3.Composite{})
-	if err != nil {
-		return nil, err
-	}
-	first := &matchingv3.Matcher_MatcherList_Predicate{
-		MatchType: &matchingv3.Matcher_MatcherList_Predicate_SinglePredicate_{
-			SinglePredicate: &matchingv3.Matcher_MatcherList_Predicate_SinglePredicate{
-				Input: input,
-				Matcher: &matchingv3.Matcher_MatcherList_Predicate_SinglePredicate_ValueMatch{
-					ValueMatch: &matchingv3.StringMatcher{MatchPattern: &matchingv3.StringMatcher_Exact{Exact: "1"}}},
-			}}}
-	return &commonmatchingv3.ExtensionWithMatcher{
-		ExtensionConfig: composite,
-		XdsMatcher: &matchingv3.Matcher{MatcherType: &matchingv3.Matcher_MatcherList_{
-			MatcherList: &matchingv3.Matcher_MatcherList{Matchers: []*matchingv3.Matcher_MatcherList_FieldMatcher{{
-				Predicate: &matchingv3.Matcher_MatcherList_Predicate{
-					MatchType: &matchingv3.Matcher_MatcherList_Predicate_NotMatcher{NotMatcher: first}},
-				OnMatch: &matchingv3.Matcher_OnMatch{OnMatch: &matchingv3.Matcher_OnMatch_Action{Action: action}},
-			}}}}},
-	}, nil
+	return matched(filterExtProc, p, not(first))
 }
 
 func xdsExtension(name string, config proto.Message) (*xdscorev3.TypedExtensionConfig, error) {

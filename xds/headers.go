@@ -41,6 +41,14 @@ func removeHeaders(header ...string) *headermutationv3.HeaderMutation {
 	return mutation(all...)
 }
 
+// between removes what is between Envoy and sluice: from requests, and from answers, where a provider has no
+// business to send it.
+func between() *headermutationv3.HeaderMutation {
+	out := removeHeaders(names.HeaderAttempt, names.HeaderGroup, names.HeaderProto, names.HeaderWatch)
+	out.Mutations.ResponseMutations = []*mutationv3.HeaderMutation{removeNamed(names.HeaderVerdict)}
+	return out
+}
+
 func mutation(all ...*mutationv3.HeaderMutation) *headermutationv3.HeaderMutation {
 	return &headermutationv3.HeaderMutation{Mutations: &headermutationv3.Mutations{RequestMutations: all}}
 }

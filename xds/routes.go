@@ -145,8 +145,9 @@ func priorityGroup(name string, members []Member) *prioritygroupv3.PriorityGroup
 	return out
 }
 
-// retryPolicy retries what another attempt may mend; how often is the plan's length, which travels as
-// x-envoy-max-retries, and 401, 403 and 404 are added per call where another deployment can answer
+// retryPolicy moves on after an attempt without an answer, and after an answer that sluice has marked: which
+// errors are worth another attempt depends on the call. How often is the plan's length, which travels as
+// x-envoy-max-retries
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_filters/router_filter).
 func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 	previous, err := pack(&previoushostsv3.PreviousHostsPredicate{})
@@ -154,8 +155,9 @@ func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 		return nil, err
 	}
 	return &routev3.RetryPolicy{
-		RetryOn:               "5xx,reset,connect-failure,refused-stream,retriable-status-codes",
-		RetriableStatusCodes:  []uint32{408, 409, 429},
+		RetryOn: "reset,connect-failure,refused-stream,retriable-headers",
+		RetriableHeaders: []*routev3.HeaderMatcher{{Name: names.HeaderVerdict,
+			HeaderMatchSpecifier: &routev3.HeaderMatcher_PresentMatch{PresentMatch: true}}},
 		NumRetries:            wrapperspb.UInt32(0),
 		RefreshClusterOnRetry: true,
 		PerTryIdleTimeout:     durationpb.New(m.Timeouts.Idle),

@@ -121,8 +121,8 @@ func (p *Prices) ratesAt(letter string, tiered bool, above int64, stepped bool) 
 	return &(*steps)[at].Rates
 }
 
-// With is a deployment's view of a model: prices (US dollars) and limits (tokens) of its own, by LiteLLM's
-// names, over the catalogue's. Who names a price of input knows what input costs: the catalogue's prices
+// With is a deployment's view of a model: prices (US dollars), limits (tokens) and abilities (0: it has it
+// not) of its own, by LiteLLM's names, over the catalogue's. Who names a price of input knows what input costs: the catalogue's prices
 // for cached, audio and long input go, unless they are named as well. The same holds for output.
 func (i Info) With(own map[string]float64) Info {
 	set := map[string]*float64{}
@@ -149,6 +149,13 @@ func (i Info) With(own map[string]float64) Info {
 		*p = Prices{} // billed by time, not by tokens
 	}
 	for name, v := range set {
+		for _, a := range abilities {
+			if a.name == name && *v == 0 {
+				i.Abilities &^= a.is
+			} else if a.name == name {
+				i.Abilities |= a.is
+			}
+		}
 		if code := codeOf(name); code != "" {
 			i.set(code, v)
 		}

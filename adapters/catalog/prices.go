@@ -56,6 +56,12 @@ func (p *Prices) Known() bool {
 
 func (p *Prices) perSecond() *float64 { return first(p.PerSecond, p.InputSecond, p.OutputSecond) }
 
+// PerToken is what a token of a short prompt costs, and one of an answer; a price that is not known counts as
+// nothing if the other one is.
+func (p *Prices) PerToken() (input, output float64, known bool) {
+	return or(p.Input, 0), or(p.Output, 0), p.Input != nil || p.Output != nil
+}
+
 // ServiceTier is how fast the provider served a call, by which some prices differ.
 type ServiceTier uint8
 

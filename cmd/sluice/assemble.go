@@ -11,11 +11,11 @@ import (
 
 	"github.com/sluicegw/sluice"
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/adapters/catalog"
 	mediafetch "github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/extproc"
 	"github.com/sluicegw/sluice/policy/keys"
-	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
 	"github.com/sluicegw/sluice/xds"
 )
@@ -31,7 +31,8 @@ type assembly struct {
 	// longest is the longest limit of any deployment: a plan that goes to several has the longest of theirs,
 	// and those with a shorter one need it built in.
 	longest time.Duration
-	fetcher *mediafetch.Fetcher // of the files that requests name
+	pricers map[string]*catalog.Pricer // by the deployment's id
+	fetcher *mediafetch.Fetcher        // of the files that requests name
 }
 
 // deploymentState is a deployment as `sluice check`, the banner and /v1/models see it.
@@ -69,7 +70,11 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	if a.fetcher, err = newFetcher(c); err != nil {
 		return nil, err
 	}
-	table, err := route.NewTable(routeDeployments(c), routeSettings(c))
+	a.pricers = make(map[string]*catalog.Pricer, len(c.Deployments))
+	for i := range c.Deployments {
+		a.pricers[c.Deployments[i].ID] = pricer(&c.Deployments[i])
+	}
+	table, err := route.NewTable(a.routeDeployments(), routeSettings(c))
 	if err != nil {
 		return nil, err
 	}
@@ -82,6 +87,7 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 		}),
 		Deployments: map[string]*extproc.Deployment{},
 		Timeout:     c.Router.Timeout,
+		RetryAfter:  c.Router.RetryAfter,
 		Version:     sluice.Version,
 	}
 	a.model = baseModel(c, s)
@@ -156,8 +162,7 @@ func (a *assembly) add(d *config.Deployment, s surroundings) error {
 func (a *assembly) publish(d *config.Deployment, target *adapters.Target) *extproc.Deployment {
 	e := target.Endpoint()
 	c := xds.Cluster{Host: e.Host, Port: uint32(e.Port), Socket: e.Socket, TLS: e.Scheme == "https", HTTP2: e.HTTP2}
-	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e), Limits: ownLimits(a.config, d)}
-	a.snapshot.CountTokens = a.snapshot.CountTokens || d.TPM > 0
+	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e), Prices: a.pricers[d.ID]}
 	out.Cluster = a.cluster(d.ID, c)
 	if limit := a.limit(d); limit < a.longest {
 		c.MaxDuration = limit
@@ -190,10 +195,7 @@ func apiBase(e adapters.Endpoint) string {
 
 func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params {
 	c := a.config
-	model := d.Model
-	if d.Provider != "" {
-		model = d.Provider + "/" + strings.TrimPrefix(d.Model, d.Provider+"/")
-	}
+	model := fullModel(d)
 	p := adapters.Params{
 		Model:                model,
 		APIKey:               d.APIKey.Reveal(),
@@ -250,17 +252,19 @@ func environmentBase(c *config.Config, provider string) string {
 	return ""
 }
 
-func routeDeployments(c *config.Config) []route.Deployment {
+func (a *assembly) routeDeployments() []route.Deployment {
+	c := a.config
 	out := make([]route.Deployment, 0, len(c.Deployments))
 	for i := range c.Deployments {
 		d := &c.Deployments[i]
 		r := route.Deployment{
 			ID: d.ID, Group: d.Group, RPM: float64(d.RPM), TPM: float64(d.TPM),
 			Timeout: d.Timeout, StreamTimeout: d.StreamTimeout,
-			NumRetries: fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
+			MaxInputTokens: a.pricers[d.ID].Info().MaxInputTokens,
+			NumRetries:     fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
 		}
 		r.Tags = d.Tags
-		r.InputCost, r.OutputCost, r.Priced = prices(d)
+		r.InputCost, r.OutputCost, r.Priced = a.pricers[d.ID].Info().Prices.PerToken()
 		if d.Weight != nil {
 			r.Weight = *d.Weight
 		}
@@ -299,34 +303,19 @@ func routeSettings(c *config.Config) route.Settings {
 	}
 	s.AllowedFails = c.Router.AllowedFails
 	s.Fallbacks = c.Router.Fallbacks
+	s.ContextFallbacks = c.Router.ContextWindowFallbacks
+	s.PolicyFallbacks = c.Router.ContentPolicyFallbacks
+	s.RetryPolicy = retryPolicy(c.Router.RetryPolicy)
+	s.GroupRetryPolicy = map[string]route.RetryPolicy{}
+	for group, classes := range c.Router.GroupRetryPolicy {
+		s.GroupRetryPolicy[group] = retryPolicy(classes)
+	}
 	s.Aliases = map[string]route.Alias{}
 	for name, alias := range c.Router.Aliases {
 		s.Aliases[name] = route.Alias{Group: alias.Group, Hidden: alias.Hidden}
 	}
 	s.InferProvider = adapters.ProviderOf
 	return s
-}
-
-// ownLimits are what a deployment takes by its own settings.
-func ownLimits(c *config.Config, d *config.Deployment) (limits []ratelimit.Limit) {
-	scope := ratelimit.Scope{Kind: ratelimit.Deployment, ID: d.ID}
-	for _, l := range []ratelimit.Limit{
-		{Scope: scope, Unit: ratelimit.Requests, Max: int64(d.RPM)},
-		{Scope: scope, Unit: ratelimit.Tokens, Max: int64(d.TPM)},
-		{Scope: scope, Unit: ratelimit.Parallel, Max: int64(cmp.Or(d.MaxParallelRequests, c.Router.MaxParallelRequests))},
-	} {
-		if l.Max > 0 {
-			limits = append(limits, l)
-		}
-	}
-	return limits
-}
-
-// prices are what a deployment costs a token, by its litellm_params.
-func prices(d *config.Deployment) (input, output float64, known bool) {
-	input, in := d.Prices["input_cost_per_token"]
-	output, out := d.Prices["output_cost_per_token"]
-	return input, output, in || out
 }
 
 // groups publishes a route for every group: hidden ones too, for a call whose own group is out of service

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -37,7 +38,8 @@ func (s *step) provider() *provider.Server {
 //
 // Forgets what the provider was asked and lets it give these answers in turn, the last one for ever:
 // ok, a status such as 429 or 429+2s (with retry-after: 2), TEXT in quotes, claude:TEXT, slow:TIME,
-// hang, reset, close, stream:NxTIME (N pieces), cut:N (a stream that breaks after N events).
+// hang, reset, close, stream:NxTIME (N pieces), cut:N (a stream that breaks after N events), STATUS:CODE (an
+// error's code), filtered, filtered-stream, error-stream, large:BYTES, stall (half an answer), stall-stream (no event).
 func cmdAnswers(s *step) {
 	p := s.provider()
 	p.Reset()
@@ -75,6 +77,18 @@ func (s *step) reply(word string) provider.Reply {
 			pieces[i] = fmt.Sprintf("piece %d ", i+1)
 		}
 		return provider.ChatStream("gpt-4o", usage12, pieces...).Every(s.duration(gap))
+	case "filtered":
+		return provider.Filtered("gpt-4o", usage12)
+	case "filtered-stream":
+		return provider.FilteredStream("gpt-4o")
+	case "error-stream":
+		return provider.ErrorStream("server_error", "overloaded", "the scripted provider gives up")
+	case "large":
+		return provider.Chat("gpt-4o", strings.Repeat("large ", s.number(rest)/6), usage12)
+	case "stall": // half an answer
+		return provider.Chat("gpt-4o", "never", usage12).CutAfterBytes(40, provider.Hang)
+	case "stall-stream": // headers, and no event
+		return provider.ChatStream("gpt-4o", usage12, "never").CutAfterBytes(0, provider.Hang)
 	case "cut":
 		// A reset throws away what the other end has not read yet: give it the time.
 		return provider.ChatStream("gpt-4o", usage12, "one ", "two ", "three ").CutAfter(s.number(rest)+1, provider.Reset).Every(50 * time.Millisecond)
@@ -84,7 +98,7 @@ func (s *step) reply(word string) provider.Reply {
 	if err != nil {
 		return provider.Chat("gpt-4o", word, usage12)
 	}
-	r := provider.Error(code, "scripted", "scripted", "the scripted provider answers "+status)
+	r := provider.Error(code, "scripted", cmp.Or(rest, "scripted"), "the scripted provider answers "+status)
 	if waits {
 		r = r.With("retry-after", strings.TrimSuffix(wait, "s"))
 	}

@@ -39,6 +39,8 @@ const (
 	NamespaceLane = "sluice"
 	// KeyGroup is the member of NamespaceLane that names the model group.
 	KeyGroup = "group"
+	// KeyCall is the member that holds the call's id, for filters that see answers only.
+	KeyCall = "call"
 	// NamespacePlan holds the PriorityGroupsOverride that the route's cluster specifier follows.
 	NamespacePlan = "sluice.plan"
 )
@@ -54,6 +56,17 @@ const (
 	HeaderProto = "x-forwarded-proto"
 	// HeaderAttempt is Envoy's count of attempts, from 1.
 	HeaderAttempt = "x-envoy-attempt-count"
+	// HeaderWatch says which answers of an attempt are held back until sluice has judged them, beside those of
+	// a status of 400 or more: WatchAnswer, WatchWhole, or none without it.
+	HeaderWatch = "x-sluice-watch"
+	// HeaderVerdict is set on answers that are not to be used: Envoy goes on to the next attempt.
+	HeaderVerdict = "x-sluice-verdict"
+)
+
+// Values of HeaderWatch.
+const (
+	WatchAnswer = "answer" // sluice judges it: all of a whole answer, the first event of a stream
+	WatchWhole  = "whole"  // Envoy itself holds it until it is whole, so that the attempt's timeout holds to its end
 )
 
 // MetadataFilter is the gRPC initial metadata that tells which filter opened an ext_proc stream.
@@ -61,6 +74,7 @@ const (
 	MetadataFilter = "x-sluice-filter"
 	FilterRouter   = "router"
 	FilterUpstream = "upstream"
+	FilterVerdict  = "verdict"
 )
 
 // Attributes that Envoy sends with the first message of each direction

@@ -54,6 +54,7 @@ type Message struct {
 	Body        []byte  // of a message for a body
 	EndOfStream bool
 	Attributes  Attributes
+	Call        string // the call's id, where Envoy was asked to send it along
 }
 
 var errMalformed = errors.New("ext_proc: the message is not a valid ProcessingRequest")
@@ -61,7 +62,10 @@ var errMalformed = errors.New("ext_proc: the message is not a valid ProcessingRe
 // kinds maps the fields of the oneof ProcessingRequest.request.
 var kinds = [8]Kind{2: RequestHeaders, 3: ResponseHeaders, 4: RequestBody, 5: ResponseBody, 6: RequestTrailers, 7: ResponseTrailers}
 
-const fieldAttributes = 9
+const (
+	fieldMetadataContext = 8
+	fieldAttributes      = 9
+)
 
 // unmarshal reads b, which the message keeps.
 func (m *Message) unmarshal(b []byte) error {
@@ -71,6 +75,8 @@ func (m *Message) unmarshal(b []byte) error {
 		case f.typ != protowire.BytesType:
 		case f.num == fieldAttributes:
 			return m.attributes(f.bytes)
+		case f.num == fieldMetadataContext:
+			return m.metadata(f.bytes)
 		case int(f.num) < len(kinds) && kinds[f.num] != Other:
 			m.Kind, m.Headers, m.Body, m.EndOfStream = kinds[f.num], nil, nil, false
 			switch m.Kind {
@@ -154,6 +160,35 @@ func (m *Message) attributes(entry []byte) error {
 			return err
 		}
 		return m.attribute(string(name), v)
+	})
+}
+
+// metadata reads core.v3.Metadata: of its filter_metadata the call's id.
+func (m *Message) metadata(b []byte) error {
+	return fields(b, func(f field) error {
+		if !f.is(1, protowire.BytesType) {
+			return nil
+		}
+		key, value, err := pair(f.bytes)
+		if err != nil || string(key) != names.NamespaceLane {
+			return err
+		}
+		m.Call = ""
+		return fields(value, func(f field) error {
+			if !f.is(1, protowire.BytesType) {
+				return nil
+			}
+			name, v, err := pair(f.bytes)
+			if err != nil || string(name) != names.KeyCall {
+				return err
+			}
+			return fields(v, func(f field) error {
+				if f.is(3, protowire.BytesType) {
+					m.Call = string(f.bytes)
+				}
+				return nil
+			})
+		})
 	})
 }
 

@@ -16,11 +16,14 @@ type Reply struct {
 	// it stands for all of the body that is still to come.
 	Replace bool
 	Body    []byte
-	// Steer sends a request on its way: Envoy chooses its route anew, by Group, and follows Plan, which names
-	// a cluster an attempt.
-	Steer bool
-	Group string
-	Plan  []string
+	// Steer sends a request on its way: Envoy chooses its route anew, by Group, and remembers Call.
+	Steer       bool
+	Group, Call string
+	// Plan names a cluster an attempt; given again, it replaces the one that the call has.
+	Plan []string
+	// Streamed, in an answer to a body's piece, gives Body as one of the pieces that go on, of which End is the
+	// last: what FULL_DUPLEX_STREAMED wants.
+	Streamed, End bool
 	// Whole, in an answer to response headers, has the body come at once; otherwise it comes in pieces.
 	Whole bool
 	// Immediate ends the call: the client gets this status, Set and Body. Details appear in Envoy's log.
@@ -76,8 +79,14 @@ func (r *Reply) marshal() (head, body []byte) {
 	if r.Steer {
 		b = r.metadata(b)
 	}
+	if len(r.Plan) > 0 {
+		b = r.appendPlan(b)
+	}
 	if r.Whole {
 		b = appendBytes(b, fieldMode, bufferedMode)
+	}
+	if r.Streamed {
+		return r.piece(b)
 	}
 	if r.To == RequestTrailers || r.To == ResponseTrailers {
 		return appendLength(b, replyField[r.To], 0), nil
@@ -121,6 +130,30 @@ func (r *Reply) common(b []byte) (head, body []byte) {
 	b = appendLength(b, 3, bodyLen)
 	if len(r.Body) == 0 {
 		return append(b, 2<<3, 1), nil // clear_body
+	}
+	return appendLength(b, 1, len(r.Body)), r.Body
+}
+
+// piece writes a BodyResponse with a StreamedBodyResponse; the flag goes first, so that the body comes last.
+func (r *Reply) piece(b []byte) (head, body []byte) {
+	inner := 0
+	if len(r.Body) > 0 {
+		inner = lengthLen(len(r.Body))
+	}
+	if r.End {
+		inner += 2
+	}
+	mutation := lengthLen(inner)
+	common := lengthLen(mutation)
+	b = appendLength(b, replyField[r.To], lengthLen(common))
+	b = appendLength(b, 1, common)
+	b = appendLength(b, 3, mutation) // body_mutation
+	b = appendLength(b, 3, inner)    // streamed_response
+	if r.End {
+		b = append(b, 2<<3, 1)
+	}
+	if len(r.Body) == 0 {
+		return b, nil
 	}
 	return appendLength(b, 1, len(r.Body)), r.Body
 }
@@ -197,24 +230,32 @@ func (r *Reply) headersLen() int {
 
 const planType = "type.googleapis.com/envoy.extensions.router.cluster_specifiers.priority_group.v3.PriorityGroupsOverride"
 
-// metadata writes the group, as untyped dynamic metadata, and the plan, as typed.
+// metadata writes the group and the call's id, as untyped dynamic metadata.
 func (r *Reply) metadata(b []byte) []byte {
-	group := len(r.Group)
-	value := lengthLen(group)                                  // Value.string_value
-	inner := lengthLen(len(names.KeyGroup)) + lengthLen(value) // entry
-	object := lengthLen(inner)                                 // Struct.fields
-	wrapped := lengthLen(object)                               // Value.struct_value
+	members := [...][2]string{{names.KeyGroup, r.Group}, {names.KeyCall, r.Call}}
+	object := 0
+	for _, m := range members {
+		object += lengthLen(memberLen(m[0], m[1])) // Struct.fields
+	}
+	wrapped := lengthLen(object) // Value.struct_value
 	outer := lengthLen(len(names.NamespaceLane)) + lengthLen(wrapped)
 	b = appendLength(b, fieldMetadata, lengthLen(outer))
 	b = appendLength(b, 1, outer)
 	b = append(appendLength(b, 1, len(names.NamespaceLane)), names.NamespaceLane...)
 	b = appendLength(b, 2, wrapped)
 	b = appendLength(b, 5, object)
-	b = appendLength(b, 1, inner)
-	b = append(appendLength(b, 1, len(names.KeyGroup)), names.KeyGroup...)
-	b = appendLength(b, 2, value)
-	b = append(appendLength(b, 3, group), r.Group...)
-	return r.appendPlan(b)
+	for _, m := range members {
+		b = appendLength(b, 1, memberLen(m[0], m[1]))
+		b = append(appendLength(b, 1, len(m[0])), m[0]...)
+		b = appendLength(b, 2, lengthLen(len(m[1])))
+		b = append(appendLength(b, 3, len(m[1])), m[1]...)
+	}
+	return b
+}
+
+// memberLen is the length of a struct's entry: its key, and a Value that is a string.
+func memberLen(key, value string) int {
+	return lengthLen(len(key)) + lengthLen(lengthLen(len(value)))
 }
 
 // appendPlan writes a PriorityGroupsOverride: one group, of one cluster of weight 1, an attempt.

@@ -41,19 +41,25 @@ func TestRepliesAreWhatGeneratedCodeReads(t *testing.T) {
 		"response trailers pass": {Reply{To: ResponseTrailers}, &extprocv3.ProcessingResponse{
 			Response: &extprocv3.ProcessingResponse_ResponseTrailers{ResponseTrailers: &extprocv3.TrailersResponse{}}}},
 		"steered": {
-			Reply{To: RequestBody, Set: set, Remove: []string{"cookie"}, Replace: true, Body: big, Steer: true, Group: "gpt", Plan: []string{"a.1", strings.Repeat("c", 200)}},
+			Reply{To: RequestBody, Set: set, Remove: []string{"cookie"}, Replace: true, Body: big, Steer: true, Group: "gpt", Call: "id", Plan: []string{"a.1", strings.Repeat("c", 200)}},
 			&extprocv3.ProcessingResponse{
 				Response: &extprocv3.ProcessingResponse_RequestBody{RequestBody: &extprocv3.BodyResponse{Response: &extprocv3.CommonResponse{
 					HeaderMutation: mutation, ClearRouteCache: true,
 					BodyMutation: &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: big}}}}},
 				DynamicMetadata: &structpb.Struct{Fields: map[string]*structpb.Value{names.NamespaceLane: structpb.NewStructValue(
-					&structpb.Struct{Fields: map[string]*structpb.Value{names.KeyGroup: structpb.NewStringValue("gpt")}})}},
+					&structpb.Struct{Fields: map[string]*structpb.Value{names.KeyGroup: structpb.NewStringValue("gpt"), names.KeyCall: structpb.NewStringValue("id")}})}},
 				TypedDynamicMetadata: map[string]*anypb.Any{names.NamespacePlan: packed(t, "a.1", strings.Repeat("c", 200))},
 			}},
 		"retried": {Reply{To: RequestHeaders, Set: set, Remove: []string{"cookie"}, Replace: true, Body: []byte("{}")}, &extprocv3.ProcessingResponse{
 			Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{Response: &extprocv3.CommonResponse{
 				Status: extprocv3.CommonResponse_CONTINUE_AND_REPLACE, HeaderMutation: mutation,
 				BodyMutation: &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: []byte("{}")}}}}}}},
+		"judged": {Reply{To: ResponseHeaders, Plan: []string{"a.1"}}, &extprocv3.ProcessingResponse{
+			Response:             &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{}},
+			TypedDynamicMetadata: map[string]*anypb.Any{names.NamespacePlan: packed(t, "a.1")}}},
+		"streamed piece": {Reply{To: ResponseBody, Streamed: true, Body: big}, streamedPiece(big, false)},
+		"last piece":     {Reply{To: ResponseBody, Streamed: true, End: true, Body: []byte("x")}, streamedPiece([]byte("x"), true)},
+		"empty piece":    {Reply{To: ResponseBody, Streamed: true, End: true}, streamedPiece(nil, true)},
 		"whole": {Reply{To: ResponseHeaders, Set: set, Remove: []string{"cookie"}, Whole: true}, &extprocv3.ProcessingResponse{
 			Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{
 				Response: &extprocv3.CommonResponse{HeaderMutation: mutation}}},
@@ -84,6 +90,12 @@ func TestRepliesAreWhatGeneratedCodeReads(t *testing.T) {
 	}
 }
 
+func streamedPiece(body []byte, end bool) *extprocv3.ProcessingResponse {
+	return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &extprocv3.BodyResponse{
+		Response: &extprocv3.CommonResponse{BodyMutation: &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_StreamedResponse{
+			StreamedResponse: &extprocv3.StreamedBodyResponse{Body: body, EndOfStream: end}}}}}}}
+}
+
 func packed(t *testing.T, clusters ...string) *anypb.Any {
 	t.Helper()
 	var o planv3.PriorityGroupsOverride
@@ -111,6 +123,9 @@ func envoys() []*extprocv3.ProcessingRequest {
 	body := &extprocv3.HttpBody{Body: []byte("hello"), EndOfStream: true}
 	return []*extprocv3.ProcessingRequest{
 		{Request: &extprocv3.ProcessingRequest_RequestHeaders{RequestHeaders: headers}, MetadataContext: &corev3.Metadata{}},
+		{Request: &extprocv3.ProcessingRequest_ResponseHeaders{ResponseHeaders: headers}, MetadataContext: &corev3.Metadata{
+			FilterMetadata: map[string]*structpb.Struct{"x": {}, names.NamespaceLane: {Fields: map[string]*structpb.Value{
+				names.KeyGroup: structpb.NewStringValue("g"), names.KeyCall: structpb.NewStringValue("the call")}}}}},
 		{Request: &extprocv3.ProcessingRequest_ResponseHeaders{ResponseHeaders: headers}, Attributes: attributes},
 		{Request: &extprocv3.ProcessingRequest_RequestBody{RequestBody: body}, ProtocolConfig: &extprocv3.ProtocolConfiguration{RequestBodyMode: 2}},
 		{Request: &extprocv3.ProcessingRequest_ResponseBody{ResponseBody: &extprocv3.HttpBody{}}},
@@ -148,6 +163,7 @@ func plain(p *extprocv3.ProcessingRequest) Message {
 	case *extprocv3.ProcessingRequest_ResponseTrailers:
 		m.Kind = ResponseTrailers
 	}
+	m.Call = p.GetMetadataContext().GetFilterMetadata()[names.NamespaceLane].GetFields()[names.KeyCall].GetStringValue()
 	f := p.GetAttributes()[names.AttrFilter].GetFields()
 	m.Attributes = Attributes{Cluster: f[names.AttrCluster].GetStringValue(), CodeDetails: f[names.AttrCodeDetails].GetStringValue(),
 		Flags:   number(math.Float64bits(f[names.AttrFlags].GetNumberValue())),

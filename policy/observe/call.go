@@ -15,9 +15,9 @@ type seriesKey struct {
 
 // callSeries are resolved label sets, so that counting a call looks up one key instead of twelve.
 type callSeries struct {
-	duration, latency                      prometheus.Observer
-	input, output, tokens                  prometheus.Counter
-	inputMetric, outputMetric, totalMetric prometheus.Counter
+	duration, latency                                   prometheus.Observer
+	input, output, tokens, spend                        prometheus.Counter
+	inputMetric, outputMetric, totalMetric, spendMetric prometheus.Counter
 
 	// Made when first used: most label sets never see a stream or a fallback.
 	apiLatency, firstToken, overhead func() prometheus.Observer
@@ -57,6 +57,10 @@ func (m *Metrics) Call(r CallRecord) {
 	if n := max(r.InputTokens, 0) + max(r.OutputTokens, 0); n > 0 {
 		s.tokens.Add(float64(n))
 		s.totalMetric.Add(float64(n))
+	}
+	if r.Spend > 0 {
+		s.spend.Add(r.Spend)
+		s.spendMetric.Add(r.Spend)
 	}
 	for _, c := range s.status(m.vecs, r.Status) {
 		c.Inc()
@@ -125,6 +129,8 @@ func (v *vecs) call(d *deployment, k seriesKey) *callSeries {
 		inputMetric:    v.inputMetric.WithLabelValues(tokens...),
 		outputMetric:   v.outputMetric.WithLabelValues(tokens...),
 		totalMetric:    v.totalMetric.WithLabelValues(tokens...),
+		spend:          v.spend.WithLabelValues(guide...),
+		spendMetric:    v.spendMetric.WithLabelValues(tokens...),
 		fallbackOK:     counter(v.fallbackOK, fallback),
 		fallbackFailed: counter(v.fallbackFailed, fallback),
 		guide:          guide,

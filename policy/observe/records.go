@@ -41,8 +41,9 @@ type CallRecord struct {
 	FirstToken time.Duration // of a stream, from the attempt that answered; 0: there was none
 	Overhead   time.Duration // spent in sluice
 
-	InputTokens, OutputTokens int // as the provider reported or as estimated
-	Retries, Fallbacks        int // how many came before the answer
+	InputTokens, OutputTokens int     // as the provider reported or as estimated
+	Spend                     float64 // in US dollars; 0: nothing, or not known
+	Retries, Fallbacks        int     // how many came before the answer
 }
 
 // AttemptRecord is one attempt at one deployment.

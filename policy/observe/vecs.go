@@ -10,17 +10,15 @@ import (
 // (end_user, team, client_ip …) are left out: for Prometheus an absent label is an empty one.
 type vecs struct {
 	// The guide's names.
-	requests, failed, input, output, tokens *prometheus.CounterVec
-	duration                                *prometheus.HistogramVec
+	requests, failed, input, output, tokens, spend *prometheus.CounterVec
+	duration                                       *prometheus.HistogramVec
 	// LiteLLM's, of calls.
-	proxyTotal, proxyFailed, inputMetric, outputMetric, totalMetric *prometheus.CounterVec
-	latency, apiLatency, firstToken, overhead                       *prometheus.HistogramVec
-	fallbackOK, fallbackFailed                                      *prometheus.CounterVec
+	proxyTotal, proxyFailed, inputMetric, outputMetric, totalMetric, spendMetric *prometheus.CounterVec
+	latency, apiLatency, firstToken, overhead                                    *prometheus.HistogramVec
+	fallbackOK, fallbackFailed                                                   *prometheus.CounterVec
 	// LiteLLM's, of deployments.
 	state                               *prometheus.GaugeVec
 	cooled, success, failure, responses *prometheus.CounterVec
-	// sluice's own.
-	capped *prometheus.CounterVec
 
 	all, guide []vec
 }
@@ -61,6 +59,7 @@ func newVecs(r *prometheus.Registry) *vecs {
 	v.input = counter("litellm_input_tokens_total", "Input tokens.", guideLabels)
 	v.output = counter("litellm_output_tokens_total", "Output tokens.", guideLabels)
 	v.tokens = counter("litellm_tokens_total", "Input and output tokens.", guideLabels)
+	v.spend = counter("litellm_spend_total", "What calls cost, in US dollars.", guideLabels)
 	v.guide = slices.Clone(v.all)
 
 	v.proxyTotal = counter("litellm_proxy_total_requests_metric_total", "Calls, by the status the client got.", proxyLabels, status)
@@ -72,6 +71,7 @@ func newVecs(r *prometheus.Registry) *vecs {
 	v.inputMetric = counter("litellm_input_tokens_metric_total", "Input tokens.", tokenLabels)
 	v.outputMetric = counter("litellm_output_tokens_metric_total", "Output tokens.", tokenLabels)
 	v.totalMetric = counter("litellm_total_tokens_metric_total", "Input and output tokens.", tokenLabels)
+	v.spendMetric = counter("litellm_spend_metric_total", "What calls cost, in US dollars.", tokenLabels)
 	v.fallbackOK = counter("litellm_deployment_successful_fallbacks_total", "Calls that a fallback group answered.", fallbackLabels)
 	v.fallbackFailed = counter("litellm_deployment_failed_fallbacks_total", "Calls that failed in a fallback group.", fallbackLabels)
 
@@ -82,9 +82,6 @@ func newVecs(r *prometheus.Registry) *vecs {
 	v.success = counter("litellm_deployment_success_responses_total", "Attempts that succeeded.", tryLabels)
 	v.failure = counter("litellm_deployment_failure_responses_total", "Attempts that failed.", tryLabels, failureLabels)
 	v.responses = counter("litellm_deployment_total_requests_total", "Attempts.", tryLabels)
-	v.capped = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_retries_capped_total",
-		Help: "Calls whose further retries were left out because the model group's retry budget was spent."}, []string{"model_group"})
-	r.MustRegister(v.capped)
 	for _, c := range v.all {
 		r.MustRegister(c)
 	}

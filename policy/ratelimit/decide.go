@@ -28,68 +28,93 @@ func (v *view) state(h *holder, l *Limit, tokens int64) state {
 }
 
 // decide asks every limit, and takes nothing. taking tells whether the caller will take what is allowed.
-func (v *view) decide(r *Request, taking bool) (d Decision) {
-	standings := r.Standings
-	if len(standings) != len(r.Limits) {
-		standings = nil
-	}
-	d.Allowed = true
-	tightest, tight := 2.0, &Limit{}
+func (v *view) decide(r *Request, taking bool) Decision {
+	j := newJudge(r, v.m.base, taking)
 	var h *holder
 	for i := range v.limits {
-		l := &v.limits[i]
 		h = v.holder(i, h)
-		s := v.state(h, l, r.Tokens)
-		if standings != nil {
-			standings[i] = Standing{Remaining: max(l.Max-s.used, 0), ResetAt: v.m.base.Add(s.empty)}
+		j.weigh(i, v.state(h, &v.limits[i], r.Tokens))
+	}
+	return j.decision(v.now)
+}
+
+// judge makes one decision of the states of all limits.
+type judge struct {
+	limits        []Limit
+	standings     []Standing
+	tokens        int64
+	force, taking bool
+	base          time.Time // the origin of the states' times
+	d             Decision
+	share         float64 // what is left of the tightest limit,
+	tight         int     // which is this one
+}
+
+// (It has parts of the request, not the request: with a pointer to it, each request would be on the heap.)
+func newJudge(r *Request, base time.Time, taking bool) judge {
+	j := judge{limits: r.Limits, tokens: r.Tokens, force: r.Force, taking: taking, base: base, d: Decision{Allowed: true}, share: 2}
+	if len(r.Standings) == len(r.Limits) {
+		j.standings = r.Standings
+	}
+	return j
+}
+
+// weigh takes the state of limit i into account.
+func (j *judge) weigh(i int, s state) {
+	l := &j.limits[i]
+	if j.standings != nil {
+		j.standings[i] = Standing{Remaining: max(l.Max-s.used, 0), ResetAt: j.base.Add(s.empty)}
+	}
+	switch {
+	case s.wait != 0 && !j.force:
+		if j.d.Allowed || longer(s.wait, j.d.RetryAfter) {
+			j.about(l, s)
+			j.d.RetryAfter = max(s.wait, 0)
 		}
-		switch {
-		case s.wait != 0 && !r.Force:
-			if d.Allowed || longer(s.wait, d.RetryAfter) {
-				d = v.about(l, s)
-				d.RetryAfter = max(s.wait, 0)
-			}
-		case d.Allowed:
-			left := max(l.Max-s.used-s.cost, 0)
-			if share := float64(left) / float64(max(l.Max, 1)); share < tightest {
-				tightest, tight = share, l
-				d = v.about(l, s)
-				d.Allowed, d.Remaining = true, left
-			}
+	case j.d.Allowed:
+		left := max(l.Max-s.used-s.cost, 0)
+		if share := float64(left) / float64(max(l.Max, 1)); share < j.share {
+			j.share, j.tight = share, i
+			j.about(l, s)
+			j.d.Allowed, j.d.Remaining = true, left
 		}
 	}
-	if d.Allowed && taking {
-		v.afterTaking(standings, r.Tokens)
-		if d.Unit == Requests || d.Unit == Tokens && r.Tokens > 0 {
-			d.ResetAt = v.reset(tight.window())
+}
+
+func (j *judge) about(l *Limit, s state) {
+	j.d = Decision{Scope: l.Scope, Unit: l.Unit, Limit: l.Max, Remaining: max(l.Max-s.used, 0), ResetAt: j.base.Add(s.empty)}
+}
+
+// decision is what all states come to; now is since the origin.
+func (j *judge) decision(now time.Duration) Decision {
+	if j.d.Allowed && j.taking {
+		j.afterTaking(now)
+		if j.d.Unit == Requests || j.d.Unit == Tokens && j.tokens > 0 {
+			j.d.ResetAt = j.base.Add(emptyAfter(now, j.limits[j.tight].window()))
 		}
 	}
-	return d
+	return j.d
 }
 
 // longer compares the waits of two refusals, of which 0 or less means for ever.
 func longer(a, b time.Duration) bool { return b > 0 && (a < 0 || a > b) }
 
-func (v *view) about(l *Limit, s state) Decision {
-	return Decision{Scope: l.Scope, Unit: l.Unit, Limit: l.Max, Remaining: max(l.Max-s.used, 0), ResetAt: v.m.base.Add(s.empty)}
-}
-
 // afterTaking brings standings to what they will be.
-func (v *view) afterTaking(standings []Standing, tokens int64) {
-	for i := range standings {
-		l, s := &v.limits[i], &standings[i]
-		cost := l.cost(tokens)
+func (j *judge) afterTaking(now time.Duration) {
+	for i := range j.standings {
+		l, s := &j.limits[i], &j.standings[i]
+		cost := l.cost(j.tokens)
 		s.Remaining = max(s.Remaining-cost, 0)
 		if l.Unit != Parallel && cost > 0 {
-			s.ResetAt = v.reset(l.window())
+			s.ResetAt = j.base.Add(emptyAfter(now, l.window()))
 		}
 	}
 }
 
-// reset is when a window of that length will be empty that counts something now.
-func (v *view) reset(length time.Duration) time.Time {
+// emptyAfter is when a window of that length will be empty that counts something now.
+func emptyAfter(now, length time.Duration) time.Duration {
 	slot := slotOf(length)
-	return v.m.base.Add(time.Duration(int64(v.now/slot)+Slots+1) * slot)
+	return time.Duration(int64(now/slot)+Slots+1) * slot
 }
 
 // take counts the call in every counter, once in each.
@@ -127,10 +152,12 @@ func (v *view) count(h *holder, l *Limit, n int64) {
 	w.add(n)
 }
 
+func (v *view) repeats(i int) bool { return repeats(v.limits, i) }
+
 // repeats tells whether a limit before i is kept by the same counter.
-func (v *view) repeats(i int) bool {
+func repeats(limits []Limit, i int) bool {
 	for j := range i {
-		if v.limits[j].sameCounter(&v.limits[i]) {
+		if limits[j].sameCounter(&limits[i]) {
 			return true
 		}
 	}

@@ -13,6 +13,8 @@ const MaxLimits = 64
 // ErrTooManyLimits is returned for a request with more than [MaxLimits] limits: nothing was taken.
 var ErrTooManyLimits = errors.New("ratelimit: a call has more than 64 limits")
 
+var errGone = errors.New("ratelimit: the shared store is out of reach")
+
 // Limiter keeps limits. It is safe for concurrent use. [Memory] is the one for a single process; every
 // implementation passes the tests of package ratelimittest.
 //

@@ -28,18 +28,28 @@ func (p *planner) candidate(d *Deployment, tier int) {
 			case resting, tried:
 				p.wait(until)
 				p.skip(Skip{Deployment: d, Group: d.Group, Reason: e.reason(state), Until: p.health.at(until)})
+				p.reasons.other = true
 				return
 			case halfOpen:
 				c.probe = true
 			}
 		}
 	}
-	if p.ask.Can != nil {
-		if err := p.ask.Can(d); err != nil && !p.refused(d, err) {
-			return
-		}
+	if err := p.can(d); err != nil && !p.refused(d, err) {
+		return
 	}
 	p.pick = append(p.pick, c)
+}
+
+// can asks the caller, about the request as one of its own fallbacks makes it where that is what is planned.
+func (p *planner) can(d *Deployment) error {
+	switch {
+	case p.own > 0 && p.ask.CanOwn != nil:
+		return p.ask.CanOwn(d, p.own)
+	case p.ask.Can != nil:
+		return p.ask.Can(d)
+	}
+	return nil
 }
 
 // wait notes when a deployment returns.

@@ -30,6 +30,9 @@ type Deployment struct {
 	Cooldown      *time.Duration
 	AllowedFails  *int // failures a minute before it cools down; nil: the table's
 
+	// MaxInputTokens is how long a prompt may be; 0: not known.
+	MaxInputTokens int64
+
 	// Hidden marks a deployment made for a fallback entry `provider/model` that no group has. Its group
 	// can be reached by configured fallbacks only: a client can neither ask for it nor name it.
 	Hidden bool
@@ -73,6 +76,14 @@ type Settings struct {
 	// Fallbacks maps a group to the groups that follow it; "*" is for groups without an entry.
 	Fallbacks map[string][]string
 	Aliases   map[string]Alias
+	// ContextFallbacks and PolicyFallbacks are the same for prompts that are too long and for content that is
+	// refused. With an entry for any group, such failures take these alone; with none, the ordinary ones.
+	ContextFallbacks, PolicyFallbacks map[string][]string
+
+	// RetryPolicy is how many retries a kind of error gets within its group, in place of NumRetries;
+	// GroupRetryPolicy goes before it for a group.
+	RetryPolicy      RetryPolicy
+	GroupRetryPolicy map[string]RetryPolicy
 
 	// InferProvider is asked for the provider of a model name without prefix, so that "gpt-4o" finds the
 	// group "openai/*". It answers "" when it does not know. nil: names are matched as they are.

@@ -70,6 +70,24 @@ func (t *Table) ownEntry(name string) ([]string, bool) {
 	return nil, false
 }
 
+// lookup is the list of the first of the names that has one, then the default.
+func lookup(lists map[string][]string, names ...string) []string {
+	for _, name := range names {
+		if name == anyGroup {
+			continue
+		}
+		if list, ok := lists[name]; ok {
+			return list
+		}
+		if _, bare, ok := strings.Cut(name, "/"); ok && bare != anyGroup {
+			if list, ok := lists[bare]; ok {
+				return list
+			}
+		}
+	}
+	return lists[anyGroup]
+}
+
 func (t *Table) targets(from string) []target {
 	var list []target
 	for _, name := range t.entry(from) {

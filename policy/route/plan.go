@@ -18,9 +18,9 @@ type Ask struct {
 	StreamTimeout time.Duration // the client's stream_timeout; 0: configured
 	Stream        bool
 
-	// Fallbacks are the client's own; not nil, they replace the configured ones. They may name only what
-	// the client could ask for itself.
-	Fallbacks []string
+	// Fallbacks are the client's own; not nil, they replace the configured ones of every kind. They may name
+	// only what the client could ask for itself.
+	Fallbacks []Override
 
 	// Allowed says whether the caller may use a model, by the name it was asked for or its group. nil: all.
 	// Hidden groups are not asked about: they belong to the configuration of the group before them.
@@ -30,6 +30,8 @@ type Ask struct {
 	// *apierror.Error becomes the answer when no deployment can; a *[Full] is waited for. It is asked of
 	// every healthy deployment of a group, so it must be cheap.
 	Can func(*Deployment) error
+	// CanOwn is asked in Can's place about the attempts for Fallbacks[own-1]. nil: Can is.
+	CanOwn func(d *Deployment, own int) error
 
 	// Tags are the request's, for tag filtering.
 	Tags []string
@@ -48,6 +50,7 @@ type Attempt struct {
 	Retry      int           // attempts before this one within its group
 	Fallback   int           // 0: the group asked for, 1: the first fallback group, …
 	Timeout    time.Duration // the whole attempt, or a stream's timeout if the Ask was for one; 0: none
+	Override   int           // from 1: which of Ask.Fallbacks this attempt is made for; 0: none
 }
 
 // Expand is a deployment's model name with its stars replaced by what those of the group stood for:
@@ -65,12 +68,21 @@ func (a *Attempt) Expand(model string) string {
 
 // Plan is what to try, in order. It has at least one attempt and is not changed after it was made.
 type Plan struct {
+	// Attempts is what is tried while attempts fail for ordinary reasons: a provider that is down, slow or busy.
+	// Others are for failures of a kind that has its own fallbacks. [Plan.Walk] says which comes when.
 	Attempts []Attempt
+	Others   []Attempt
 	Skipped  []Skip   // what was left out and why, at most 64
 	Strategy string   // the name of the strategy that was used for the first group
 	Capped   []string // the groups whose retries were left out, their retry budget being spent
 
-	room [3]Attempt // so that the usual plan is one allocation
+	nodes   []node
+	most    int           // fallback groups that one call may visit
+	own     [classes]bool // which failures have lists of their own
+	content bool          // some group has one for refused content
+
+	room     [3]Attempt // so that the usual plan is one allocation
+	nodeRoom [2]node
 }
 
 // Skip is a deployment, or a whole group (Deployment nil), that a plan does without.
@@ -92,14 +104,16 @@ type planner struct {
 	rnd    func() float64
 	plan   *Plan
 	left   int // fallback groups that may still be visited
+	room   int // attempts that the plan may have
 
-	visited  []target
 	pick     []Candidate
 	round    Round
 	earliest time.Time // the first return of a deployment that is cooling down or full
 	full     bool      // one is full
 	now      time.Duration
-	refusal  error // the first answer of Can, those about the request before the others
+	refusal  error   // the first answer of Can, those about the request before the others
+	reasons  reasons // why deployments of the group at hand were left out
+	own      int     // the client's own fallback at hand, from 1
 }
 
 var planners = sync.Pool{New: func() any { return new(planner) }}
@@ -118,24 +132,17 @@ func (t *Table) Plan(a Ask, health *Health, rnd func() float64) (*Plan, *apierro
 	p := planners.Get().(*planner)
 	defer p.release()
 	*p = planner{
-		table: t, ask: &a, health: health, rnd: rnd, left: t.settings.MaxFallbacks,
-		plan: &Plan{Strategy: t.settings.Strategy}, visited: p.visited[:0], pick: p.pick[:0], now: health.now(),
+		table: t, ask: &a, health: health, rnd: rnd, left: t.settings.MaxFallbacks, room: maxAttempts,
+		plan: &Plan{Strategy: t.settings.Strategy, most: t.settings.MaxFallbacks}, pick: p.pick[:0], now: health.now(),
 	}
-	p.plan.Attempts = p.plan.room[:0]
-	switch {
-	case known:
+	p.plan.Attempts, p.plan.nodes = p.plan.room[:0], p.plan.nodeRoom[:0]
+	if known {
 		p.plan.Strategy = primary.group.strategyName
-		p.visit(primary, 0)
-	case a.Fallbacks == nil && len(t.settings.Fallbacks[anyGroup]) == 0:
+	}
+	if !known && a.Fallbacks == nil && len(t.settings.Fallbacks[anyGroup]) == 0 {
 		return nil, unknownModel(a.Group)
 	}
-	if a.Fallbacks != nil {
-		p.clientFallbacks()
-	} else if known {
-		p.fallbacks(t.following(primary))
-	} else { // LiteLLM sends a model that nobody has to the default fallbacks
-		p.fallbacks(t.targets(a.Group))
-	}
+	p.grow(primary, known)
 	if len(p.plan.Attempts) == 0 {
 		return nil, p.nothing(known)
 	}
@@ -143,54 +150,9 @@ func (t *Table) Plan(a Ask, health *Health, rnd func() float64) (*Plan, *apierro
 }
 
 func (p *planner) release() {
-	clear(p.visited[:cap(p.visited)])
 	clear(p.pick[:cap(p.pick)])
-	*p = planner{visited: p.visited[:0], pick: p.pick[:0]}
+	*p = planner{pick: p.pick[:0]}
 	planners.Put(p)
-}
-
-// fallbacks visits a list depth first, as LiteLLM does: a fallback that fails is followed by its own
-// fallbacks before the next of the list. A group is visited once, so cycles end.
-func (p *planner) fallbacks(list []target) {
-	for _, to := range list {
-		if p.left <= 0 || len(p.plan.Attempts) >= maxAttempts {
-			return
-		}
-		if p.seen(to) || !p.allowed(to) {
-			continue
-		}
-		p.left--
-		p.visit(to, p.table.settings.MaxFallbacks-p.left)
-		p.fallbacks(p.table.following(to))
-	}
-}
-
-// clientFallbacks visits the list that came with the call; it stands alone, nothing follows from it.
-func (p *planner) clientFallbacks() {
-	for _, name := range p.ask.Fallbacks {
-		if p.left <= 0 || len(p.plan.Attempts) >= maxAttempts {
-			return
-		}
-		to, ok := p.table.ask(name)
-		if !ok {
-			p.skip(Skip{Group: name, Reason: "no model group of that name"})
-			continue
-		}
-		if p.seen(to) || !p.allowed(to) {
-			continue
-		}
-		p.left--
-		p.visit(to, p.table.settings.MaxFallbacks-p.left)
-	}
-}
-
-func (p *planner) seen(to target) bool {
-	for i := range p.visited {
-		if p.visited[i].group == to.group && p.visited[i].name == to.name {
-			return true
-		}
-	}
-	return false
 }
 
 func (p *planner) allowed(to target) bool {
@@ -204,10 +166,12 @@ func (p *planner) allowed(to target) bool {
 // visit appends a group's attempts: of each tier up to 1+num_retries deployments, no two alike, and for
 // the group asked for the same again until there are 1+num_retries attempts. LiteLLM draws anew for each
 // retry and may hit the deployment that just failed; trying the others first is why a plan exists.
-func (p *planner) visit(to target, fallback int) {
-	p.visited = append(p.visited, to)
+//
+// A group whose retry_policy grants more retries to some kind of error has attempts for those, too; base is how
+// many an error without such a rule may use.
+func (p *planner) visit(to target, fallback int) (base int) {
 	first := len(p.plan.Attempts)
-	want := 0
+	want, more := 0, 0
 	p.collect(to.group)
 	for rest := p.pick; len(rest) > 0; {
 		var tier []Candidate
@@ -216,28 +180,33 @@ func (p *planner) visit(to target, fallback int) {
 		}
 		if want == 0 {
 			want = 1 + p.retries(tier[0].Deployment)
+			more = p.grantedAttempts(to)
 		}
 		for _, c := range tier[:min(want, len(tier))] {
 			p.add(to, c.Deployment, fallback, first)
 		}
 	}
 	distinct := len(p.plan.Attempts) - first
-	defer p.budget(to.group, first)
-	if fallback > 0 || distinct == 0 {
-		return
+	if distinct == 0 {
+		return 0
 	}
-	for i := 0; len(p.plan.Attempts)-first < want && len(p.plan.Attempts) < maxAttempts; i++ {
+	if fallback > 0 {
+		want = distinct
+	}
+	for i := 0; len(p.plan.Attempts)-first < max(want, more) && len(p.plan.Attempts) < p.room; i++ {
 		p.add(to, p.plan.Attempts[first+i%distinct].Deployment, fallback, first)
 	}
+	p.budget(to.group, first)
+	return min(max(want, distinct), len(p.plan.Attempts)-first)
 }
 
 func (p *planner) add(to target, d *Deployment, fallback, first int) {
-	if len(p.plan.Attempts) >= maxAttempts {
+	if len(p.plan.Attempts) >= p.room {
 		return
 	}
 	a := Attempt{
 		Deployment: d, Group: to.group.name, Model: to.name,
-		Retry: len(p.plan.Attempts) - first, Fallback: fallback, Timeout: p.timeout(d),
+		Retry: len(p.plan.Attempts) - first, Fallback: fallback, Timeout: p.timeout(d), Override: p.own,
 	}
 	if to.group.pattern != nil {
 		a.Wildcard, _ = to.group.pattern.match(to.name)
@@ -250,7 +219,7 @@ func (p *planner) refused(d *Deployment, err error) (usable bool) {
 	var told *apierror.Error
 	if full, ok := err.(*Full); ok {
 		p.wait(p.now + full.RetryAfter)
-		p.full = true
+		p.full, p.reasons.other = true, true
 		p.skip(Skip{Deployment: d, Group: d.Group, Reason: full.Reason, Until: p.health.at(p.now + full.RetryAfter)})
 		return false
 	}
@@ -266,6 +235,7 @@ func (p *planner) refused(d *Deployment, err error) (usable bool) {
 	if p.refusal == nil || (told != nil && told.Status < 500 && !aboutRequest(p.refusal)) {
 		p.refusal = err
 	}
+	p.reasons.note(told)
 	p.skip(Skip{Deployment: d, Group: d.Group, Reason: reason})
 	return false
 }

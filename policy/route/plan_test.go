@@ -43,6 +43,14 @@ func table(t testing.TB, s Settings, groups ...[]Deployment) *Table {
 	return tab
 }
 
+func own(models ...string) []Override {
+	out := []Override{}
+	for _, m := range models {
+		out = append(out, Override{Model: m})
+	}
+	return out
+}
+
 // first never shuffles: with equal shares it keeps the order of the configuration.
 func first() float64 { return 0 }
 
@@ -110,10 +118,10 @@ func TestPlanOrder(t *testing.T) {
 		{name: "client's fallbacks replace the configured ones, all the way down",
 			groups: [][]Deployment{members("a", 1), members("b", 1), members("c", 1)},
 			set:    fallbacks(map[string][]string{"a": {"b"}, "c": {"b"}}),
-			ask:    Ask{Group: "a", NumRetries: ptr(0), Fallbacks: []string{"nope", "c", "a"}}, want: "a/1 c/1"},
+			ask:    Ask{Group: "a", NumRetries: ptr(0), Fallbacks: own("nope", "c", "a")}, want: "a/1 c/1"},
 		{name: "client's empty fallbacks are none",
 			groups: [][]Deployment{members("a", 1), members("b", 1)}, set: fallbacks(map[string][]string{"a": {"b"}}),
-			ask: Ask{Group: "a", NumRetries: ptr(0), Fallbacks: []string{}}, want: "a/1"},
+			ask: Ask{Group: "a", NumRetries: ptr(0), Fallbacks: []Override{}}, want: "a/1"},
 		{name: "lower order first, then each next",
 			groups: [][]Deployment{{
 				{ID: "none", Group: "a"}, {ID: "two", Group: "a", Order: ptr(2)},
@@ -144,7 +152,7 @@ func TestPlanOrder(t *testing.T) {
 				Allowed: func(m string) bool { return m == "a" }}, want: "a/1 raw"},
 		{name: "hidden group cannot be named by the client",
 			groups: [][]Deployment{members("a", 1), {{ID: "raw", Group: "anthropic/claude", Hidden: true}}},
-			ask:    Ask{Group: "a", NumRetries: ptr(0), Fallbacks: []string{"anthropic/claude"}}, want: "a/1"},
+			ask:    Ask{Group: "a", NumRetries: ptr(0), Fallbacks: own("anthropic/claude")}, want: "a/1"},
 		{name: "fallbacks that the key may not use are left out, with theirs",
 			groups: [][]Deployment{members("a", 1), members("b", 1), members("c", 1), members("d", 1)},
 			set:    fallbacks(map[string][]string{"a": {"b", "c"}, "b": {"d"}}),
@@ -228,7 +236,7 @@ func TestPlanRefusals(t *testing.T) {
 				}
 				return apierror.New(apierror.Unavailable, 503, "%s is out of service", d.ID)
 			}}, 400, "", "", "n must be 1"},
-		{"only unknown fallbacks", nil, Ask{Group: "a", Fallbacks: []string{"b"}},
+		{"only unknown fallbacks", nil, Ask{Group: "a", Fallbacks: own("b")},
 			400, "invalid_request_error", "model", "Invalid model name passed in model=a."},
 		{"long name", nil, Ask{Group: strings.Repeat("é", 5000)}, 400, "invalid_request_error", "model", "é…. Call"},
 	}

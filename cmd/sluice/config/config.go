@@ -29,6 +29,7 @@ type Config struct {
 	Deployments []Deployment
 	Router      Router
 	General     General
+	Redis       Redis // shared with other gateways; not set: this one counts alone
 	Settings    Settings
 	Guardrails  []Guardrail
 
@@ -143,6 +144,9 @@ func (r *reader) config(c *Config, root *value) {
 	r.routerSettings(c, root.get("router_settings"), root.get("litellm_settings"))
 	r.litellmSettings(c, root.get("litellm_settings"))
 	r.generalSettings(c, root.get("general_settings"))
+	if !c.Redis.Set() {
+		c.Redis = r.environmentRedis()
+	}
 	r.guardrails(c, root.get("guardrails"), "guardrails")
 	r.guardrails(c, root.get("litellm_settings").get("guardrails"), "litellm_settings.guardrails")
 	r.models(c, root.get("model_list"), r.credentials(root.get("credential_list")))

@@ -66,7 +66,10 @@ type ModelInfo struct {
 	BaseModel    string // the model whose prices and limits apply
 	Mode         string // chat, completion, embedding …; empty: not said
 	AccessGroups []string
-	Raw          json.RawMessage // all of it, with what has no field here; nil: none
+	// Numbers are prices in US dollars, limits in tokens and abilities (1 or 0), by LiteLLM's names:
+	// input_cost_per_token, max_input_tokens, supports_vision …. litellm_params win over them.
+	Numbers map[string]float64
+	Raw     json.RawMessage // all of it, with what has no field here; nil: none
 }
 
 // Name is how messages call the deployment: "gpt-4o (openai/gpt-4o)".

@@ -74,26 +74,18 @@ func (r *reader) notRead(section string, known names, own fields) func(m member,
 }
 
 // parsedOnly are settings that are read, and so checked, but that nothing acts on yet: silence about them
-// would be a promise. A name that acts in another section stands with its own. Whoever builds one takes its line away. Each is said once.
+// would be a promise. Whoever builds one takes its line away. Each is said once.
 var parsedOnly = map[string]string{
-	"context_window_fallbacks":               "such errors take the ordinary fallbacks",
-	"content_policy_fallbacks":               "such refusals take the ordinary fallbacks",
-	"retry_after":                            "retries wait 20 to 250 ms, at random",
-	"health_check_interval":                  "models are asked when GET /health is",
-	"general_settings.max_parallel_requests": "this limit is not enforced",
-	"global_max_parallel_requests":           "this limit is not enforced",
-	"max_budget":                             "this budget is not enforced",
-	"budget_duration":                        "this budget is not enforced",
-	"cache":                                  "answers are not cached",
+	"health_check_interval": "models are asked when GET /health is",
+	"max_budget":            "this budget is not enforced",
+	"budget_duration":       "this budget is not enforced",
+	"cache":                 "answers are not cached",
 }
 
 // sayParsedOnly warns of m if nothing acts on it yet. A switch that is off, and a zero, are as good as
 // absent.
 func (r *reader) sayParsedOnly(m member, path string) {
 	effect, ok := parsedOnly[m.name]
-	if !ok { // a name that acts elsewhere
-		effect, ok = parsedOnly[path]
-	}
 	if !ok || r.said[m.name] || m.v.missing != "" {
 		return
 	}

@@ -107,6 +107,9 @@ func (r *reader) modelInfo(d *Deployment, v *value, path string) (id string) {
 	candidates := append(sortedNames(knownModelInfo), sortedNames(own)...)
 	// LiteLLM keeps any other member and shows it in /model/info, so only a likely misspelling is named.
 	r.mapping(v, path, own, func(m member, path string) {
+		if r.modelNumber(d, m, path) {
+			return
+		}
 		if _, known := knownModelInfo[m.name]; known {
 			return
 		}
@@ -122,6 +125,28 @@ func (r *reader) modelInfo(d *Deployment, v *value, path string) (id string) {
 		r.fault(v, path+".id", "has a control character; it stands in headers, so it may have printable ones only")
 	}
 	return id
+}
+
+// modelNumber takes what model_info says of prices, limits and abilities.
+func (r *reader) modelNumber(d *Deployment, m member, path string) bool {
+	_, price := knownPrices[m.name]
+	limit := m.name == "max_tokens" || m.name == "max_input_tokens" || m.name == "max_output_tokens"
+	ability := strings.HasPrefix(m.name, "supports_") && m.v.kind == boolean
+	if !price && !limit && !ability || m.v.kind == null || m.v.kind == list || m.v.kind == mapping || m.v.missing != "" {
+		return false
+	}
+	if d.Info.Numbers == nil {
+		d.Info.Numbers = map[string]float64{}
+	}
+	if ability {
+		d.Info.Numbers[m.name] = 0
+		if r.bool(m.v, path) {
+			d.Info.Numbers[m.name] = 1
+		}
+		return true
+	}
+	d.Info.Numbers[m.name] = r.number(m.v, path)
+	return true
 }
 
 // deploymentID hashes what makes a deployment that one. It is independent of the order of the fields and

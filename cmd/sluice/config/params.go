@@ -84,6 +84,7 @@ func (r *reader) paramFields(d *Deployment, organizations *[]string) fields {
 	headers := func(v *value, path string) { r.headers(d, v, path) }
 	return fields{
 		"model":               func(v *value, path string) { d.Model = r.modelName(v, path) },
+		"base_model":          set(r.str, &d.Info.BaseModel), // model_info's wins
 		"custom_llm_provider": set(r.str, &d.Provider),
 		"api_key": func(v *value, path string) {
 			d.APIKey = r.secret(v, path)

@@ -1,6 +1,9 @@
 package config
 
-import "time"
+import (
+	"maps"
+	"time"
+)
 
 // Router is how calls are spread, retried and moved on.
 //
@@ -31,6 +34,11 @@ type Router struct {
 	Fallbacks              map[string][]string
 	ContextWindowFallbacks map[string][]string // when the prompt is too long
 	ContentPolicyFallbacks map[string][]string // when the provider refuses the content
+
+	// RetryPolicy is how many retries an error of LiteLLM's class gets within its group, by the class's name
+	// without "Retries" (RateLimitError, Timeout …, Default); GroupRetryPolicy goes before it for a group.
+	RetryPolicy      map[string]int
+	GroupRetryPolicy map[string]map[string]int
 
 	Aliases map[string]Alias // model_group_alias, by the name that clients use
 
@@ -92,11 +100,14 @@ func (r *reader) routerSettings(c *Config, router, litellm *value) {
 	fs := first.fields(r)
 	r.routingFields(c, fs)
 	fs["retry_after"] = set(r.duration, &c.Router.RetryAfter)
+	fs["retry_policy"] = func(v *value, path string) { c.Router.RetryPolicy = r.retryPolicy(v, path) }
+	fs["model_group_retry_policy"] = func(v *value, path string) { c.Router.GroupRetryPolicy = r.groupRetryPolicy(v, path) }
 	fs["disable_cooldowns"] = set(r.bool, &c.Router.DisableCooldowns)
 	fs["model_group_alias"] = func(v *value, path string) { r.aliases(c, v, path) }
 	fs["enable_tag_filtering"] = set(r.bool, &c.Router.TagFiltering)
 	fs["set_verbose"] = set(r.bool, &c.Settings.Verbose)
 	fs["tag_filtering_match_any"] = set(r.bool, &c.Router.TagMatchAny)
+	maps.Copy(fs, r.redisFields(&c.Redis, "redis_"))
 	r.mapping(router, "router_settings", fs, r.notRead("router_settings", knownRouter, fs), false)
 
 	var requestTimeout *time.Duration

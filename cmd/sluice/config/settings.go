@@ -37,6 +37,7 @@ type General struct {
 	// in LiteLLM it may also stand in litellm_settings; general_settings comes first.
 	MaxBudget      *float64
 	BudgetDuration Duration // zero: the budget is for all time
+	Fail           FailModes
 }
 
 // builtCallbacks are the callbacks that do something here.
@@ -62,9 +63,13 @@ func (r *reader) litellmSettings(c *Config, v *value) {
 			}
 		},
 
-		"guardrails":   nothing, // read with the top level's
-		"cache":        func(v *value, path string) { r.bool(v, path) },
-		"cache_params": nothing, // nothing without cache
+		"guardrails": nothing, // read with the top level's
+		"cache":      func(v *value, path string) { r.bool(v, path) },
+		"cache_params": func(v *value, path string) {
+			if found := r.cacheParams(v, path); !c.Redis.Set() {
+				c.Redis = found
+			}
+		},
 	}
 	r.budget(c, fs)
 	// routerSettings has read these.
@@ -128,6 +133,12 @@ func (r *reader) generalSettings(c *Config, v *value) {
 		"max_parallel_requests":        set(r.count, &g.MaxParallelRequests),
 		"global_max_parallel_requests": set(r.count, &g.GlobalMaxParallelRequests),
 		"health_check_interval":        set(r.duration, &g.HealthCheckInterval),
+		"fail_mode":                    r.failMode(g),
+		"coordination_redis": func(v *value, path string) {
+			if found := r.cacheParams(v, path); !c.Redis.Set() {
+				c.Redis = found
+			}
+		},
 	}
 	r.budget(c, fs)
 	for name, read := range fs {

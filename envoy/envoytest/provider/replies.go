@@ -52,6 +52,23 @@ func ChatStream(model string, u Usage, pieces ...string) Reply {
 		"data: [DONE]\n\n")...)
 }
 
+// Filtered is a chat completion that the provider's filter has taken the content of.
+func Filtered(model string, u Usage) Reply {
+	r := Chat(model, "", u)
+	r.Chunks[0].Data = strings.Replace(r.Chunks[0].Data, `"finish_reason":"stop"`, `"finish_reason":"content_filter"`, 1)
+	return r
+}
+
+// FilteredStream is a stream whose first event says the same.
+func FilteredStream(model string) Reply {
+	return SSE(fmt.Sprintf("data: {\"id\":\"chatcmpl-1\",\"object\":\"chat.completion.chunk\",\"created\":1700000000,\"model\":%s,\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"content_filter\"}]}\n\n", quote(model)), "data: [DONE]\n\n")
+}
+
+// ErrorStream is a stream whose first event is an error.
+func ErrorStream(kind, code, message string) Reply {
+	return SSE(fmt.Sprintf("data: {\"error\":{\"message\":%s,\"type\":%s,\"param\":null,\"code\":%s}}\n\n", quote(message), quote(kind), quote(code)))
+}
+
 // Message is an Anthropic message.
 // https://docs.anthropic.com/en/api/messages
 func Message(model, text string, u Usage) Reply {

@@ -1,0 +1,64 @@
+package catalog
+
+import "sync/atomic"
+
+// Pricer tells what the calls of one deployment cost. It is safe for concurrent use.
+//
+// As in LiteLLM the model that a provider says has answered counts: behind an alias, and behind an Azure
+// deployment's name, is a snapshot with prices of its own. Where the deployment has prices or a base_model
+// of its own, those hold.
+type Pricer struct {
+	provider string
+	info     Info
+	fixed    bool
+	last     atomic.Pointer[priced]
+}
+
+// priced remembers the model that answered last: it is nearly always the same.
+type priced struct {
+	model string
+	info  Info
+	known bool
+}
+
+// NewPricer makes the Pricer of a deployment of a provider. info is what is known of its own model; fixed
+// tells that no answer's model changes that.
+func NewPricer(provider string, info Info, fixed bool) *Pricer {
+	return &Pricer{provider: provider, info: info, fixed: fixed}
+}
+
+// Info is what is known of the deployment's own model.
+func (p *Pricer) Info() *Info { return &p.info }
+
+// Fixed reports whether the deployment's own prices hold, whatever a provider says of a call.
+func (p *Pricer) Fixed() bool { return p.fixed }
+
+// For are the prices of a call that was sent to a model, and answered by one that the provider named;
+// either may be empty.
+func (p *Pricer) For(asked, answered string) *Prices {
+	if p.fixed {
+		return &p.info.Prices
+	}
+	for _, model := range [...]string{answered, asked} {
+		if model == "" {
+			continue
+		}
+		if found := p.find(model); found != nil {
+			return found
+		}
+	}
+	return &p.info.Prices
+}
+
+func (p *Pricer) find(model string) *Prices {
+	last := p.last.Load()
+	if last == nil || last.model != model {
+		last = &priced{model: model}
+		last.info, last.known = Lookup(p.provider, model)
+		p.last.Store(last)
+	}
+	if !last.known || !last.info.Prices.Known() {
+		return nil
+	}
+	return &last.info.Prices
+}

@@ -1,0 +1,56 @@
+package main
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/adapters/catalog"
+	"github.com/sluicegw/sluice/cmd/sluice/config"
+)
+
+// pricer tells what a deployment's calls cost: by its own prices in litellm_params, else model_info, else
+// by the catalogue, under the name of base_model or its own
+// (https://docs.litellm.ai/docs/proxy/custom_pricing).
+func pricer(d *config.Deployment) *catalog.Pricer {
+	provider, named := adapters.NameOf(fullModel(d), d.APIBase)
+	if d.Info.BaseModel != "" {
+		named = d.Info.BaseModel
+	}
+	if region := d.ProviderParams["aws_region_name"].Reveal(); region != "" {
+		named = region + "/" + named // prices differ between regions; without its own it is the model's
+	}
+	info, ok := catalog.Lookup(provider, named)
+	if prefix, rest, slash := strings.Cut(d.Info.BaseModel, "/"); !ok && slash {
+		// azure/gpt-4o behind another provider's name is still that model.
+		if info, ok = catalog.Lookup(provider, rest); !ok {
+			info, _ = catalog.Lookup(prefix, rest)
+		}
+	}
+	own := maps.Clone(d.Info.Numbers)
+	if own == nil {
+		own = map[string]float64{}
+	}
+	maps.Copy(own, d.Prices)
+	if d.Info.Mode != "" {
+		info.Mode = d.Info.Mode
+	}
+	return catalog.NewPricer(provider, info.With(own), d.Info.BaseModel != "" || priced(own))
+}
+
+func priced(own map[string]float64) bool {
+	for name := range own {
+		if strings.Contains(name, "cost") {
+			return true
+		}
+	}
+	return false
+}
+
+// fullModel is the model with its provider, as far as the configuration says it.
+func fullModel(d *config.Deployment) string {
+	if d.Provider == "" {
+		return d.Model
+	}
+	return d.Provider + "/" + strings.TrimPrefix(d.Model, d.Provider+"/")
+}

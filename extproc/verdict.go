@@ -1,0 +1,199 @@
+package extproc
+
+import (
+	"strconv"
+	"time"
+
+	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/envoy/names"
+	"github.com/sluicegw/sluice/extproc/wire"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/observe"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// mostHeld bounds what is held of a stream that says nothing for long, in bytes.
+const mostHeld = 256 << 10
+
+// verdict is one answer that Envoy holds back: its headers have no reply until it is known whether the client
+// gets it or the next attempt follows.
+type verdict struct {
+	stream  extprocv3.ExternalProcessor_ProcessServer
+	call    *Call // nil: not known, or already answered; the answer passes
+	n       int   // the attempt
+	status  int
+	reply   *adapters.Reply
+	framing adapters.Framing
+	pieces  [][]byte // of the body, so far
+	size    int
+	ended   bool // the last piece is among them
+}
+
+// judge serves the filter that holds answers back, for one answer.
+func (s *Server) judge(stream extprocv3.ExternalProcessor_ProcessServer) error {
+	var in wire.Message
+	if err := stream.RecvMsg(&in); err != nil {
+		return ended(err)
+	}
+	v := s.beginVerdict(stream, &in)
+	defer func() { s.held.Add(-int64(v.size)) }()
+	failure, err := v.hear(in.EndOfStream)
+	if err != nil {
+		return ended(err)
+	}
+	head := v.sentence(failure)
+	if err := stream.SendMsg(head); err != nil {
+		return ended(err)
+	}
+	return ended(v.pass())
+}
+
+func (s *Server) beginVerdict(stream extprocv3.ExternalProcessor_ProcessServer, in *wire.Message) *verdict {
+	v := &verdict{stream: stream, n: in.Attributes.Attempt}
+	v.status, _ = strconv.Atoi(in.Headers.Get(":status"))
+	c := s.calls.get(in.Call)
+	if c == nil || c.attempt(v.n) == nil || c.cluster(v.n) != in.Attributes.Cluster {
+		return v
+	}
+	v.call = c
+	v.reply = c.target(v.n).Reply(c.requestOf(v.n), c.alias)
+	v.framing = v.reply.Begin(v.status, in.Headers.Get)
+	return v
+}
+
+// hear reads the answer for as long as it takes to judge it, and returns what is wrong with it, or nil.
+func (v *verdict) hear(over bool) (*apierror.Error, error) {
+	v.ended = over
+	if v.call == nil {
+		return nil, nil
+	}
+	var in wire.Message
+	for !v.ended {
+		if err := v.stream.RecvMsg(&in); err != nil {
+			return nil, err
+		}
+		if in.Kind != wire.ResponseBody {
+			v.ended = true // trailers; the end of the body they are
+			break
+		}
+		v.pieces = append(v.pieces, in.Body)
+		v.size += len(in.Body)
+		v.ended = in.EndOfStream
+		if held := v.call.server.held.Add(int64(len(in.Body))); held > v.call.server.MaxHeld || int64(v.size) > v.call.server.MaxBody {
+			return nil, nil // too much to be held twice: the client gets what there is
+		}
+		if v.framing == adapters.Events {
+			v.reply.Events(nil, in.Body)
+			if v.reply.Err() != nil || v.reply.Produced() > 0 || v.reply.FinishReason() != "" || v.reply.Over() || v.size > mostHeld {
+				break
+			}
+		}
+	}
+	return v.fault(), nil
+}
+
+// fault is what is wrong with the answer as far as it was heard.
+func (v *verdict) fault() *apierror.Error {
+	if v.framing == adapters.Events {
+		if v.ended {
+			v.reply.End(nil)
+		}
+	} else if _, err := v.reply.Whole(v.body()); err != nil {
+		return err
+	}
+	if err := v.reply.Err(); err != nil {
+		return err
+	}
+	if v.call.plan.OnContent() && v.reply.FinishReason() == "content_filter" && (v.framing == adapters.Whole || v.reply.Produced() == 0) {
+		e := apierror.New(apierror.ContentPolicy, 400, "the provider filtered the answer")
+		e.Provider = v.call.target(v.n).Provider()
+		return e
+	}
+	return nil
+}
+
+func (v *verdict) body() []byte {
+	if len(v.pieces) == 1 {
+		return v.pieces[0]
+	}
+	out := make([]byte, 0, v.size)
+	for _, p := range v.pieces {
+		out = append(out, p...)
+	}
+	return out
+}
+
+// sentence is the reply to the answer's headers: it goes on to the client, or Envoy to the next attempt.
+func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
+	r := pass(wire.ResponseHeaders)
+	if e == nil {
+		return r
+	}
+	c := v.call
+	id := c.attempt(v.n).Deployment.ID
+	if c.way.failed(v.n, e.Kind, e.RetryAfter) {
+		r.SetHeader(names.HeaderVerdict, string(e.Kind))
+		r.Plan = c.clusters()
+		if v.status < 400 { // what only the body shows is not in the attempt log
+			c.server.Health.Report(route.Outcome{DeploymentID: id, Status: e.Status, Kind: e.Kind, RetryAfter: e.RetryAfter})
+			c.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: e.Status, Kind: e.Kind})
+		}
+		return r
+	}
+	if v.framing == adapters.Events && e.Kind != apierror.ContentPolicy {
+		// Nothing of the stream has gone out: the client can have the status that it should have had.
+		c.way.end(e)
+	}
+	return r
+}
+
+// pass lets the rest of the answer through, as it comes.
+func (v *verdict) pass() error {
+	for i, piece := range v.pieces {
+		out := &wire.Reply{To: wire.ResponseBody, Streamed: true, Body: piece, End: v.ended && i == len(v.pieces)-1}
+		if err := v.stream.SendMsg(out); err != nil {
+			return err
+		}
+	}
+	v.pieces = nil
+	var in wire.Message
+	for {
+		if err := v.stream.RecvMsg(&in); err != nil {
+			return err
+		}
+		out := pass(in.Kind)
+		if in.Kind == wire.ResponseBody {
+			out = &wire.Reply{To: wire.ResponseBody, Streamed: true, Body: in.Body, End: in.EndOfStream}
+		}
+		if err := v.stream.SendMsg(out); err != nil {
+			return err
+		}
+	}
+}
+
+// mostPause bounds the wait before a deployment is asked again.
+const mostPause = time.Minute
+
+// pause waits before attempt n, if that asks a deployment again: for as long as retry_after says and, within
+// a minute, as the deployment itself has asked for. Another deployment is asked at once, as LiteLLM does.
+func (c *Call) pause(stream extprocv3.ExternalProcessor_ProcessServer, n int) {
+	again, wait := c.way.repeats(n)
+	if !again {
+		return
+	}
+	if wait > mostPause {
+		wait = 0
+	}
+	wait = min(max(wait, c.snapshot.RetryAfter), mostPause)
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stream.Context().Done():
+	}
+}

@@ -1,0 +1,115 @@
+package extproc
+
+import (
+	"sync"
+	"time"
+
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// way is how far a call has come in its plan. Envoy moves on by itself after an attempt without an answer; an
+// answer that is not used has sluice say what comes next, by the kind of the failure. The streams of both
+// filters of an attempt and the call's own read and write it.
+type way struct {
+	mu    sync.Mutex
+	plan  *route.Plan
+	order []int // by attempt, what Envoy was told to try
+	walk  *route.Walk
+	at    int // the attempt that walk is at, from 1
+
+	wait  time.Duration   // what the last failed answer asked for
+	ended *apierror.Error // what ends the call, if that is already known
+
+	room [6]int
+}
+
+func (w *way) begin(p *route.Plan) {
+	w.plan = p
+	w.order = p.Order(w.room[:0])
+}
+
+// attempt is the plan's attempt number n, from 1; nil: Envoy was told of none.
+func (w *way) attempt(n int) *route.Attempt {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n < 1 || n > len(w.order) {
+		return nil
+	}
+	return w.plan.At(w.order[n-1])
+}
+
+// planned is how many attempts Envoy knows of.
+func (w *way) planned() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.order)
+}
+
+// failed moves on from attempt n, which was answered by a failure of this kind, and tells whether another
+// attempt follows.
+func (w *way) failed(n int, kind apierror.Kind, wait time.Duration) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.walk == nil {
+		walk := w.plan.Walk()
+		w.walk, w.at = &walk, 1
+	}
+	for w.at < n && w.walk.Fail(apierror.Timeout) { // those before had no answer
+		w.at++
+	}
+	if w.at != n || !w.walk.Fail(kind) {
+		return false
+	}
+	w.at, w.wait = n+1, wait
+	w.order = w.walk.Rest(append(w.order[:n:n], w.walk.Attempt()))
+	return true
+}
+
+// repeats tells whether attempt n goes to a deployment that the call has met already, and how long the last
+// answer asked to be left alone.
+func (w *way) repeats(n int) (again bool, wait time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n < 2 || n > len(w.order) {
+		return false, 0
+	}
+	d := w.plan.At(w.order[n-1]).Deployment
+	for _, i := range w.order[:n-1] {
+		again = again || w.plan.At(i).Deployment == d
+	}
+	return again, w.wait
+}
+
+// counts are, of the attempts up to n, those that followed another of their own group, and the groups after the
+// first.
+func (w *way) counts(n int) (retries, fallbacks int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for i, at := range w.order[:min(n, len(w.order))] {
+		switch a := w.plan.At(at); {
+		case a.Retry > 0:
+			retries++
+		case i == 0:
+			fallbacks = a.Fallback // the group itself may have had nothing to offer
+		default:
+			fallbacks++
+		}
+	}
+	return retries, fallbacks
+}
+
+// end notes what the client is told, unless that is known already.
+func (w *way) end(e *apierror.Error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.ended == nil {
+		w.ended = e
+	}
+}
+
+func (w *way) ending() *apierror.Error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.ended
+}
