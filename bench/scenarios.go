@@ -18,6 +18,7 @@ type scenario struct {
 	// spread is the time over which the connections start, so that slow streams don't run in step.
 	spread time.Duration
 	aim    float64 // CPU against the plain proxy; 0: none is set
+	group  string  // another model group than the system's own, where that has OpenAI's format
 }
 
 var scenarios = []scenario{
@@ -27,6 +28,9 @@ var scenarios = []scenario{
 	{name: "fast-stream", what: "a stream of 20 events without a pause", size: 60, mark: fastMark, conns: 16},
 	{name: "slow-stream", what: "a stream of 20 events, one each 60 ms", size: 60, mark: slowMark, conns: 200,
 		spread: streamEvents * streamGap, aim: 3},
+	{name: "watched", what: "the first, its answer judged before it is used", size: 60, conns: 16, group: "bench-watched"},
+	{name: "watched-stream", what: "the fast stream, judged by its first words", size: 60, mark: fastMark, conns: 16, group: "bench-watched"},
+	{name: "held", what: "the first, its answer held until it is whole", size: 60, conns: 16, group: "bench-held"},
 }
 
 func scenarioNamed(name string) *scenario {
@@ -45,8 +49,12 @@ func (s *system) request(sc scenario) []byte {
 	if sc.mark != "" {
 		stream = `,"stream":true`
 	}
+	model := s.model
+	if sc.group != "" && s.name == toOpenAI {
+		model = sc.group
+	}
 	body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"system","content":"You answer. %s"},{"role":"user","content":"%s"}],"temperature":0.5%s}`,
-		s.model, sc.mark, text, stream)
+		model, sc.mark, text, stream)
 	auth := ""
 	if s.key != "" {
 		auth = "Authorization: Bearer " + s.key + "\r\n"

@@ -118,6 +118,12 @@ func (r *rig) startSluice(o options) error {
 		"model_list": []any{
 			deployment("bench-openai", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
 			deployment("bench-anthropic", "anthropic/claude-haiku-4-5", "http://"+r.upstream.address()),
+			deployment("bench-watched", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
+			held(deployment("bench-held", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1")),
+		},
+		"litellm_settings": map[string]any{
+			"fallbacks":                []any{map[string]any{"bench-held": []string{"bench-openai"}}},
+			"content_policy_fallbacks": []any{map[string]any{"bench-watched": []string{"bench-openai"}}},
 		},
 		"general_settings": map[string]any{"master_key": masterKey},
 	}
@@ -168,6 +174,12 @@ func (r *rig) startSluice(o options) error {
 func deployment(alias, model, base string) map[string]any {
 	return map[string]any{"model_name": alias, "litellm_params": map[string]any{
 		"model": model, "api_key": "sk-provider-0123456789", "api_base": base, "max_tokens": 256}}
+}
+
+// held has a limit in time, to the end of an answer or the first words of a stream.
+func held(d map[string]any) map[string]any {
+	d["litellm_params"].(map[string]any)["timeout"] = 30
+	return d
 }
 
 func (r *rig) startPlain(o options) error {

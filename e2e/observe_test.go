@@ -69,11 +69,6 @@ func TestResponseHeaders(t *testing.T) {
 // TestFallback moves to the other group, and says so.
 func TestFallback(t *testing.T) {
 	shared(t)
-	bad := provider.Error(400, "invalid_request_error", "", "no")
-	script("measured-one", []provider.Reply{bad})
-	script("measured-two", []provider.Reply{bad})
-	// A 400 is the client's own: it moves nowhere.
-	wantError(t, chat(t, "measured"), 400)
 	down := provider.Error(500, "server_error", "", "down")
 	script("measured-one", []provider.Reply{down})
 	script("measured-two", []provider.Reply{down})
