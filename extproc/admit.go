@@ -148,6 +148,9 @@ func (c *Call) can(d *route.Deployment, r *adapters.Request) error {
 	if err := own.Target.Supports(r); err != nil {
 		return err
 	}
+	if err := c.tooLong(d, r); err != nil {
+		return err
+	}
 	return nil
 }
 

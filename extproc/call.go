@@ -34,8 +34,12 @@ type Call struct {
 	way     way
 	changed []*adapters.Request // by number of the client's own fallbacks: the request with their fields
 	timed   bool                // the call may use clusters with a timeout built in
-	watch   string              // what of good answers is held back, see names.HeaderWatch
-	hurried bool                // the limit in time is the client's own
+	counted struct {            // the prompt that was measured last, and its estimate
+		request *adapters.Request
+		tokens  int64
+	}
+	watch   string // what of good answers is held back, see names.HeaderWatch
+	hurried bool   // the limit in time is the client's own
 
 	answering       int // the attempt that answered, from 1; 0: none yet
 	reply           *adapters.Reply

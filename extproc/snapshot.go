@@ -20,6 +20,10 @@ type Snapshot struct {
 	Timeout time.Duration
 	// RetryAfter is the least wait before a deployment that has failed is asked again.
 	RetryAfter time.Duration
+	// Windows has prompts counted before a deployment is planned whose context window is known.
+	Windows bool
+	// Tokens counts the prompt of a request for a provider's model; nil: it is estimated by its bytes.
+	Tokens func(model string, r *adapters.Request) int64
 	// Version of sluice, for x-litellm-version.
 	Version string
 }

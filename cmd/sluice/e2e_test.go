@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ func TestScripts(t *testing.T) {
 			env.Values[worldKey{}] = w
 			env.Setenv("ENVOY_PATH", envoyPath)
 			env.Setenv("SLUICE", binary)
+			env.Setenv("LONG", strings.Repeat("A long prompt, word for word. ", 40))
 			env.Defer(w.close)
 			return nil
 		},

@@ -35,6 +35,8 @@ type Router struct {
 	ContextWindowFallbacks map[string][]string // when the prompt is too long
 	ContentPolicyFallbacks map[string][]string // when the provider refuses the content
 
+	PreCallChecks bool // enable_pre_call_checks: prompts are counted before a model is asked
+
 	// RetryPolicy is how many retries an error of LiteLLM's class gets within its group, by the class's name
 	// without "Retries" (RateLimitError, Timeout …, Default); GroupRetryPolicy goes before it for a group.
 	RetryPolicy      map[string]int
@@ -100,6 +102,7 @@ func (r *reader) routerSettings(c *Config, router, litellm *value) {
 	fs := first.fields(r)
 	r.routingFields(c, fs)
 	fs["retry_after"] = set(r.duration, &c.Router.RetryAfter)
+	fs["enable_pre_call_checks"] = set(r.bool, &c.Router.PreCallChecks)
 	fs["retry_policy"] = func(v *value, path string) { c.Router.RetryPolicy = r.retryPolicy(v, path) }
 	fs["model_group_retry_policy"] = func(v *value, path string) { c.Router.GroupRetryPolicy = r.groupRetryPolicy(v, path) }
 	fs["disable_cooldowns"] = set(r.bool, &c.Router.DisableCooldowns)

@@ -1,0 +1,58 @@
+package extproc
+
+import (
+	"bytes"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// tooLong refuses a deployment whose context window the prompt does not fit into. A prompt of fewer bytes than
+// the window has tokens fits without being counted, and so do most; the others are counted once a call.
+func (c *Call) tooLong(d *route.Deployment, r *adapters.Request) *apierror.Error {
+	if !c.snapshot.Windows || d.MaxInputTokens <= 0 || int64(r.Size()) <= d.MaxInputTokens {
+		return nil
+	}
+	model := c.snapshot.Deployments[d.ID].Target.Model()
+	n := c.tokens(model, r)
+	if n <= d.MaxInputTokens {
+		return nil
+	}
+	return apierror.New(apierror.ContextLength, 400, "Context Window exceeded for given call. No models have context "+
+		"window large enough for this call. Model=%s, Max Input Tokens=%d, Got=%d", model, d.MaxInputTokens, n)
+}
+
+// tokens counts a prompt. What is not counted is estimated, and remembered for as long as the call is planned.
+func (c *Call) tokens(model string, r *adapters.Request) int64 {
+	if c.snapshot.Tokens != nil {
+		return c.snapshot.Tokens(model, r)
+	}
+	if c.counted.request != r {
+		c.counted.request, c.counted.tokens = r, estimate(r.Body())
+	}
+	return c.counted.tokens
+}
+
+const (
+	bytesPerToken = 4
+	// longestWord is the length from which text without a space is taken for an encoded file.
+	longestWord = 2 << 10
+)
+
+// estimate is a prompt's tokens by its bytes, those of files left out.
+func estimate(body []byte) int64 {
+	n := 0
+	for len(body) > 0 {
+		word := bytes.IndexAny(body, " \"\\")
+		if word < 0 {
+			word = len(body)
+		}
+		if word < longestWord {
+			n += word
+		}
+		body = body[min(word+1, len(body)):]
+		n++
+	}
+	return int64(n / bytesPerToken)
+}
