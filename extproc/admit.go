@@ -75,7 +75,10 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	if err != nil {
 		return err
 	}
-	plan, err := c.snapshot.Table.Plan(ask, c.server.Health, random)
+	if c.snapshot.CountTokens {
+		c.estimate = estimateTokens(request)
+	}
+	plan, err := c.makePlan(ask)
 	if err != nil {
 		return c.whoDenied(err, ask.Group)
 	}
@@ -98,6 +101,12 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		c.aliased = r.Model()
 	}
 	var err *apierror.Error
+	if c.snapshot.Table.FiltersTags() {
+		a.Tags = c.tags(r)
+	}
+	if c.snapshot.Table.HasAffinity() {
+		a.Session = func(by route.Affinity) uint64 { return c.session(r, by) }
+	}
 	if a.NumRetries, err = wishedRetries(r.Field("num_retries"), c.headers.Get("x-litellm-num-retries")); err != nil {
 		return a, err
 	}
@@ -151,7 +160,7 @@ func (c *Call) can(d *route.Deployment, r *adapters.Request) error {
 	if err := c.tooLong(d, r); err != nil {
 		return err
 	}
-	return nil
+	return c.full(own)
 }
 
 const mostRetries = 10

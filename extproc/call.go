@@ -26,12 +26,15 @@ type Call struct {
 	headers wire.Headers
 	op      adapters.Op
 
+	estimate int64 // of the tokens that it will use; 0: nobody asks
+
 	// Set by admit, then read by the upstream filter's streams too.
 	request *adapters.Request
 	alias   string
 	aliased string // the model as the client wrote it, where the key or its team means another by it
 	plan    *route.Plan
 	way     way
+	leg     leg
 	changed []*adapters.Request // by number of the client's own fallbacks: the request with their fields
 	timed   bool                // the call may use clusters with a timeout built in
 	counted struct {            // the prompt that was measured last, and its estimate
@@ -78,6 +81,7 @@ func (c *Call) finish() {
 	c.finished = true
 	c.deadline.stop()
 	c.release()
+	c.arrive()
 	c.server.held.Add(-c.held)
 	c.server.active.Add(-1)
 	c.server.Metrics.InFlight(-1)

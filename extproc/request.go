@@ -42,6 +42,7 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 	c.server.calls.put(c) // last: from here on other goroutines read the call
 	c.sent = time.Now()
 	c.attemptBegan.Store(c.sent.UnixNano())
+	c.depart(1)
 	c.overhead += c.sent.Sub(c.began)
 	return r
 }

@@ -55,6 +55,7 @@ func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, i
 		return nil, status.Error(codes.FailedPrecondition, apiErr.Error())
 	}
 	c.attemptBegan.Store(time.Now().UnixNano())
+	c.depart(n)
 	r := reply(wire.RequestHeaders, 6+len(out.Headers))
 	outgoing(r, out)
 	// The header map is the one that the attempt before has filled: its credentials go.

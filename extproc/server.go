@@ -19,6 +19,7 @@ import (
 	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/policy/observe"
+	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -30,6 +31,8 @@ type Options struct {
 	// MaxBody is the largest body, in bytes, that a call may have; MaxHeld is how many bytes of bodies
 	// all calls together may hold. Over it, new calls are refused.
 	MaxBody, MaxHeld int64
+	// Capacity keeps the limits of deployments; nil: in this process.
+	Capacity ratelimit.Limiter
 	// Warm says whether Envoy can be sent to a cluster; nil: to all.
 	Warm func(cluster string) bool
 }
@@ -49,6 +52,9 @@ type Server struct {
 func NewServer(o Options) *Server {
 	if o.Warm == nil {
 		o.Warm = func(string) bool { return true }
+	}
+	if o.Capacity == nil {
+		o.Capacity = ratelimit.NewMemory(nil)
 	}
 	s := &Server{Options: o}
 	s.calls.init()

@@ -6,6 +6,7 @@ import (
 	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -24,6 +25,8 @@ type Snapshot struct {
 	Windows bool
 	// Tokens counts the prompt of a request for a provider's model; nil: it is estimated by its bytes.
 	Tokens func(model string, r *adapters.Request) int64
+	// CountTokens tells that some deployment has a limit of tokens.
+	CountTokens bool
 	// Version of sluice, for x-litellm-version.
 	Version string
 }
@@ -42,4 +45,6 @@ type Deployment struct {
 	APIBase string // for x-litellm-model-api-base
 	// Prices tell what its calls cost, and what its model can do; never nil in a made configuration.
 	Prices *catalog.Pricer
+	// Limits are its own: calls beyond them go elsewhere.
+	Limits []ratelimit.Limit
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/extproc"
 	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
 	"github.com/sluicegw/sluice/xds"
 )
@@ -163,7 +164,9 @@ func (a *assembly) add(d *config.Deployment, s surroundings) error {
 func (a *assembly) publish(d *config.Deployment, target *adapters.Target) *extproc.Deployment {
 	e := target.Endpoint()
 	c := xds.Cluster{Host: e.Host, Port: uint32(e.Port), Socket: e.Socket, TLS: e.Scheme == "https", HTTP2: e.HTTP2}
-	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e), Prices: a.pricers[d.ID]}
+	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e), Prices: a.pricers[d.ID],
+		Limits: ownLimits(a.config, d)}
+	a.snapshot.CountTokens = a.snapshot.CountTokens || d.TPM > 0
 	out.Cluster = a.cluster(d.ID, c)
 	if limit := a.limit(d); limit < a.longest {
 		c.MaxDuration = limit
@@ -317,6 +320,21 @@ func routeSettings(c *config.Config) route.Settings {
 	}
 	s.InferProvider = adapters.ProviderOf
 	return s
+}
+
+// ownLimits are what a deployment takes by its own settings.
+func ownLimits(c *config.Config, d *config.Deployment) (limits []ratelimit.Limit) {
+	scope := ratelimit.Scope{Kind: ratelimit.Deployment, ID: d.ID}
+	for _, l := range []ratelimit.Limit{
+		{Scope: scope, Unit: ratelimit.Requests, Max: int64(d.RPM)},
+		{Scope: scope, Unit: ratelimit.Tokens, Max: int64(d.TPM)},
+		{Scope: scope, Unit: ratelimit.Parallel, Max: int64(cmp.Or(d.MaxParallelRequests, c.Router.MaxParallelRequests))},
+	} {
+		if l.Max > 0 {
+			limits = append(limits, l)
+		}
+	}
+	return limits
 }
 
 // groups publishes a route for every group: hidden ones too, for a call whose own group is out of service

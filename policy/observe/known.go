@@ -146,6 +146,14 @@ func (m *Metrics) DeploymentState(id string, s State) {
 	}
 }
 
+// RetriesCapped counts a call that was planned with fewer attempts because its group's retry budget is spent.
+func (m *Metrics) RetriesCapped(group string) {
+	if !m.known.Load().models[group] {
+		group = other
+	}
+	m.vecs.capped.WithLabelValues(group).Inc()
+}
+
 // CooledDown counts the start of a cooldown and sets the state; status is that of the failure, 0 for none.
 func (m *Metrics) CooledDown(id string, status int) {
 	if d := m.known.Load().deployments[id]; d != nil {

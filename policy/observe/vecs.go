@@ -19,6 +19,8 @@ type vecs struct {
 	// LiteLLM's, of deployments.
 	state                               *prometheus.GaugeVec
 	cooled, success, failure, responses *prometheus.CounterVec
+	// sluice's own.
+	capped *prometheus.CounterVec
 
 	all, guide []vec
 }
@@ -82,6 +84,9 @@ func newVecs(r *prometheus.Registry) *vecs {
 	v.success = counter("litellm_deployment_success_responses_total", "Attempts that succeeded.", tryLabels)
 	v.failure = counter("litellm_deployment_failure_responses_total", "Attempts that failed.", tryLabels, failureLabels)
 	v.responses = counter("litellm_deployment_total_requests_total", "Attempts.", tryLabels)
+	v.capped = prometheus.NewCounterVec(prometheus.CounterOpts{Name: "sluice_retries_capped_total",
+		Help: "Calls whose further retries were left out because the model group's retry budget was spent."}, []string{"model_group"})
+	r.MustRegister(v.capped)
 	for _, c := range v.all {
 		r.MustRegister(c)
 	}

@@ -1,6 +1,10 @@
 package route
 
-import "math"
+import (
+	"math"
+
+	"github.com/cespare/xxhash/v2"
+)
 
 // Affinity is what may tie calls together, the first of it that a call has.
 type Affinity uint8
@@ -60,13 +64,15 @@ func mix(x uint64) uint64 {
 	return x ^ x>>31
 }
 
-// SessionKey makes of what ties calls together the number for [Round.Session]: FNV-1a, the same in every
-// process. kind keeps a user from meeting the session of the same name. It is never 0.
+// SessionKey makes of what ties calls together the number for [Round.Session], the same in every process. kind
+// keeps a user from meeting the session of the same name. It is never 0.
 func SessionKey[T string | []byte](kind Affinity, id T) uint64 {
-	const offset, prime = 0xcbf29ce484222325, 0x100000001b3
-	h := (uint64(offset) ^ uint64(kind)) * prime
-	for i := range len(id) {
-		h = (h ^ uint64(id[i])) * prime
+	var h uint64
+	switch id := any(id).(type) {
+	case string:
+		h = xxhash.Sum64String(id)
+	case []byte:
+		h = xxhash.Sum64(id)
 	}
-	return mix(h) | 1
+	return mix(h+uint64(kind)*0x9e3779b97f4a7c15) | 1
 }

@@ -12,7 +12,7 @@ import (
 // made: that is what a second deployment is for.
 const (
 	DefaultRetryBudget = 0.2 // a fifth of the calls
-	DefaultRetryFloor  = 10  // a minute
+	DefaultRetryFloor  = 20  // a minute
 )
 
 // budget counts the calls and retries of a group.

@@ -49,5 +49,11 @@ func (t *Table) Resolve(model string) (group string, ok bool) {
 	return to.group.name, true
 }
 
+// FiltersTags tells whether a request's tags matter.
+func (t *Table) FiltersTags() bool { return t.settings.TagFiltering }
+
+// HasAffinity tells whether any group keeps calls together.
+func (t *Table) HasAffinity() bool { return t.affine }
+
 // Strategy is the name of the strategy in use.
 func (t *Table) Strategy() string { return t.settings.Strategy }

@@ -229,7 +229,7 @@ func TestRetryBudgetOfQuietGroups(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want := "a/1 a/1 a/1 b/1 c/1"; i < 4 && ids(p) != want {
+		if want := "a/1 a/1 a/1 b/1 c/1"; i < 9 && ids(p) != want {
 			t.Fatalf("call %d: %s", i, ids(p))
 		}
 		if i > 150 && ids(p) != "a/1 b/1 c/1" && ids(p) != "a/1 a/1 a/1 b/1 c/1" {

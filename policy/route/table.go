@@ -13,6 +13,7 @@ import (
 // Table is the routing of one configuration. It is immutable and safe for concurrent use.
 type Table struct {
 	settings Settings
+	affine   bool     // some group's strategy goes by sessions
 	groups   []*group // in the order of their first deployment
 	byName   map[string]*group
 	patterns []*group // wildcard groups, the most specific first
@@ -169,6 +170,9 @@ func (t *Table) chooseStrategies() {
 		}
 		if by := t.settings.Affinity; by != 0 && g.strategyName != SessionAffinity {
 			g.strategy = affinity{by: by, otherwise: g.strategy}
+		}
+		if _, ok := g.strategy.(affinity); ok {
+			t.affine = true
 		}
 		g.tagged = t.settings.TagFiltering
 		g.retries = t.settings.NumRetries

@@ -1,0 +1,41 @@
+package extproc
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/policy/ratelimit"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// full says why a deployment has no room for the call, or nil.
+func (c *Call) full(d *Deployment) error {
+	if len(d.Limits) == 0 {
+		return nil
+	}
+	decision, err := c.server.Capacity.Peek(context.Background(), ratelimit.Request{Limits: d.Limits, Tokens: c.estimate})
+	if err != nil || decision.Allowed {
+		return nil
+	}
+	what := strconv.FormatInt(decision.Limit, 10)
+	switch decision.Unit {
+	case ratelimit.Parallel:
+		what += " parallel requests"
+	default:
+		what += fmt.Sprintf(" %s a minute", decision.Unit)
+	}
+	return &route.Full{Reason: "its limit of " + what + " is reached", RetryAfter: decision.RetryAfter}
+}
+
+// estimateTokens is what a request will probably use: its prompt, and as much output as it allows.
+func estimateTokens(r *adapters.Request) int64 {
+	tokens := estimate(r.Body())
+	for _, name := range [...]string{"max_completion_tokens", "max_tokens"} {
+		if n, err := strconv.ParseInt(string(r.Field(name)), 10, 32); err == nil && n > 0 {
+			return tokens + n
+		}
+	}
+	return tokens
+}

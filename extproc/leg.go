@@ -1,0 +1,134 @@
+package extproc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/ratelimit"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// leg is the attempt of a call that is under way: what the deployment's traffic and limits know of it. The call's
+// own goroutine begins the first and ends the last; those of the upstream filter's streams change over between
+// them, maybe at the moment when the client leaves.
+type leg struct {
+	mu    sync.Mutex
+	over  bool // the call has ended: no attempt begins any more
+	n     int  // from 1; 0: none has begun
+	to    *route.Attempt
+	began time.Time
+	held  *ratelimit.Reservation
+}
+
+// reserve takes a place for the plan's first attempt. False: the deployment has become full since it was planned.
+func (c *Call) reserve(plan *route.Plan) bool {
+	limits := c.limitsOf(plan.Attempts[0].Deployment.ID)
+	if len(limits) == 0 {
+		return true
+	}
+	held, decision, err := c.server.Capacity.Reserve(context.Background(), ratelimit.Request{Limits: limits, Tokens: c.estimate})
+	if err != nil || !decision.Allowed {
+		return err != nil // a limit that cannot be asked about keeps nobody out
+	}
+	c.leg.held = held
+	return true
+}
+
+// depart begins attempt n, which ends the one before it. What is on its way to a deployment that has become full
+// meanwhile is counted there all the same: it can no longer be called back.
+func (c *Call) depart(n int) {
+	l := &c.leg
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	to := c.attempt(n)
+	if l.over || to == nil || n == l.n {
+		return
+	}
+	failover := false
+	if l.n > 0 {
+		failover = n == 2 && to.Deployment != l.to.Deployment
+		c.server.Health.Over(l.to.Deployment.ID, route.Ending{})
+		c.settle(0)
+	}
+	if limits := c.limitsOf(to.Deployment.ID); n > 1 && len(limits) > 0 {
+		l.held, _, _ = c.server.Capacity.Reserve(context.Background(),
+			ratelimit.Request{Limits: limits, Tokens: c.estimate, Force: true})
+	}
+	l.n, l.to, l.began = n, to, time.Now()
+	c.server.Health.Sent(to, failover)
+}
+
+// arrive ends the last attempt, with the call.
+func (c *Call) arrive() {
+	l := &c.leg
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over {
+		return
+	}
+	l.over = true
+	if l.n == 0 { // it was never sent
+		_ = c.server.Capacity.Cancel(context.Background(), l.held)
+		return
+	}
+	var e route.Ending
+	used := int64(0)
+	if c.reply != nil {
+		if u, ok := c.reply.Usage(); ok {
+			e.OutputTokens, e.Tokens = u.Completion, u.Prompt+u.Completion
+			used = e.Tokens
+		} else if c.failure == nil && !c.delivered() { // cut off: nobody knows
+			used = c.estimate
+		}
+	}
+	if c.failure == nil && c.delivered() && l.n == c.answering {
+		e.Took = time.Since(l.began)
+		if c.request.Stream() && !c.firstByte.IsZero() {
+			e.FirstToken = c.firstByte.Sub(l.began)
+		}
+	}
+	c.server.Health.Over(l.to.Deployment.ID, e)
+	c.settle(used)
+}
+
+// settle ends the reservation of the leg at hand, whose lock is held.
+func (c *Call) settle(tokens int64) {
+	_ = c.server.Capacity.Settle(context.Background(), c.leg.held, tokens)
+	c.leg.held = nil
+}
+
+// answeredWell tells of an answer that has begun with a good status.
+func (c *Call) answeredWell() {
+	if d := c.deployment(c.answering); d != nil && !c.upstreamFailed {
+		c.server.Health.Answered(d.ID)
+	}
+}
+
+func (c *Call) limitsOf(deployment string) []ratelimit.Limit {
+	if d := c.snapshot.Deployments[deployment]; d != nil {
+		return d.Limits
+	}
+	return nil
+}
+
+// plan asks for a plan and takes a place for its first attempt. Between the two another call may have taken the
+// last place: then it is asked again.
+func (c *Call) makePlan(ask route.Ask) (*route.Plan, *apierror.Error) {
+	for range 8 {
+		plan, err := c.snapshot.Table.Plan(ask, c.server.Health, random)
+		if err != nil {
+			return nil, err
+		}
+		if c.reserve(plan) {
+			for _, group := range plan.Capped {
+				c.server.Metrics.RetriesCapped(group)
+			}
+			return plan, nil
+		}
+	}
+	e := apierror.New(apierror.RateLimit, 429, "No deployments available for selected model, Try again in 1 seconds. Passed model=%.200s.", ask.Group)
+	e.RetryAfter = time.Second
+	return nil, e
+}
