@@ -115,6 +115,7 @@ func (r *instance) api() *admin.Server {
 			return admin.Seen{Healthy: !state.Cooling && (state.LastOK || state.Last.IsZero()), At: state.Last}, true
 		},
 		Database: r.databaseState,
+		Storage:  r.storage(),
 		Prober:   &prober{gateway: g, client: probeClient()},
 		Metrics:  g.metrics.Handler(),
 		Version:  sluice.Version,

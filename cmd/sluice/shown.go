@@ -8,7 +8,7 @@ import (
 
 // shown is the assembly as the HTTP API tells of it.
 func (a *assembly) shown() *admin.Snapshot {
-	out := &admin.Snapshot{Keys: a.snapshot.Keys, MetricsNeedKey: a.config.Settings.MetricsNeedKey}
+	out := &admin.Snapshot{Keys: a.snapshot.Keys, MetricsNeedKey: a.config.Settings.MetricsNeedKey, IsMaster: a.snapshot.Keys.IsMaster}
 	_, out.Aliases = a.snapshot.Table.Aliases()
 	for _, d := range a.deployments {
 		s := admin.Deployment{

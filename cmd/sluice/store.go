@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/cmd/sluice/config"
+	"github.com/sluicegw/sluice/policy/admin"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/store"
 )
@@ -78,6 +79,11 @@ func (r *instance) awaitStore(ctx context.Context) error {
 // takeObjects is given every change of the store.
 func (r *instance) takeObjects(changed []store.Object, whole bool) {
 	r.directory.Apply(changed, whole)
+}
+
+// storage is what the admin API works on.
+func (r *instance) storage() *admin.Storage {
+	return &admin.Storage{Objects: r.db.Objects(), Directory: r.directory, Sync: r.follower.Sync}
 }
 
 func (r *instance) refreshKeys(ctx context.Context) {

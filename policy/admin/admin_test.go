@@ -106,7 +106,7 @@ func TestAnswers(t *testing.T) {
 		{"metrics", "GET", "/metrics", "", 200, "up 1\n"},
 		{"root", "GET", "/", "", 200, `{"name":"sluice","version":"1.2.3","paths":[…`},
 		{"unknown path", "GET", "/nope", "", 404, `{"error":{"message":"There is no /nope here. GET / lists what there is.","type":"invalid_request_error","param":null,"code":"404"}}`},
-		{"LiteLLM's path", "POST", "/key/generate", master, 404, "…/key/generate is part of LiteLLM's API, but this version of sluice does not have it.…"},
+		{"LiteLLM's path", "POST", "/organization/new", master, 404, "…/organization/new is part of LiteLLM's API, but this version of sluice does not have it.…"},
 		{"hostile path", "GET", "/%0a%3Cscript%3E\u202e", "", 404, "…There is no /.<script>. here.…"},
 		{"wrong method", "POST", "/v1/models", master, 405, `{"error":{"message":"POST is not a method of /v1/models: use GET.","type":"invalid_request_error","param":null,"code":"405"}}`},
 	}

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"time"
 
@@ -42,6 +43,16 @@ type Snapshot struct {
 	Aliases     map[string]string // listed names beside the groups', and the group of each
 	// MetricsNeedKey closes /metrics to requests without a key.
 	MetricsNeedKey bool
+	// IsMaster tells the master key from others; nil: there is none.
+	IsMaster func(token string) bool
+}
+
+// serves tells whether there is a model group of a name.
+func (s *Snapshot) serves(model string) bool {
+	if _, ok := s.Aliases[model]; ok {
+		return true
+	}
+	return slices.ContainsFunc(s.Deployments, func(d Deployment) bool { return d.Group == model })
 }
 
 // State is what the process is ready for.
@@ -75,6 +86,7 @@ type Options struct {
 	Prober   Prober                                 // nil: GET /health tells what was seen
 	Metrics  http.Handler                           // nil: GET /metrics is 404
 	Database func(context.Context) (string, bool)   // readiness' "db", and whether it is fit; nil: "Not connected"
+	Storage  *Storage                               // nil: the admin API has nothing to work with
 	Version  string
 	Log      *slog.Logger
 
@@ -91,10 +103,11 @@ const (
 
 // Server is the API. Make it with New.
 type Server struct {
-	o      Options
-	routes map[string]map[string]handler // path → method → handler
-	http   *http.Server
-	probes chan struct{}
+	o        Options
+	routes   map[string]map[string]handler // path → method → handler
+	patterns []pattern
+	http     *http.Server
+	probes   chan struct{}
 }
 
 // handler answers a request; what it returns is rendered in OpenAI's shape.
@@ -130,6 +143,7 @@ func New(o Options) *Server {
 		s.routes[path] = map[string]handler{http.MethodPost: slashed}
 		s.routes["/v1"+path] = s.routes[path]
 	}
+	s.addManaged(managed)
 	if o.Metrics != nil {
 		s.routes["/metrics"] = get(s.metrics)
 	}
@@ -212,7 +226,7 @@ func (s *Server) match(r *http.Request) map[string]handler {
 			return s.routes[prefix+"{model…}"]
 		}
 	}
-	return nil
+	return s.matchPattern(r, path)
 }
 
 // recover turns a panic into the answer that a client library understands.

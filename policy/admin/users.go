@@ -1,0 +1,403 @@
+package admin
+
+import (
+	"cmp"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/store"
+)
+
+// userRow is a user as LiteLLM's answers have it, without a password.
+func userRow(d document) document {
+	out := only(row(keys.KindUser, d), "user")
+	out["organization_memberships"], out["object_permission"] = []any{}, d["object_permission"]
+	delete(out, "password")
+	return out
+}
+
+// emailName makes emails unique, in any case of letters.
+func emailName(d document) string { return strings.ToLower(strings.TrimSpace(text(d, "user_email"))) }
+
+func emailTaken(err error, email string) error {
+	if errors.Is(err, store.ErrTaken) {
+		return refuse(409, "User with email %s already exists", printable(email))
+	}
+	return err
+}
+
+// userByEmail is the id of the user who has an email; empty: nobody has.
+func (c *call) userByEmail(email string) string {
+	if email = strings.ToLower(strings.TrimSpace(email)); email == "" {
+		return ""
+	}
+	for _, o := range c.s.o.Storage.Directory.List(keys.KindUser) {
+		if o.Unique == email {
+			return o.ID
+		}
+	}
+	return ""
+}
+
+// newUser is POST /user/new. Unless auto_create_key is false, a key comes with it.
+func newUser(c *call) (any, error) {
+	b := c.body
+	id := strings.TrimSpace(text(b, "user_id"))
+	if _, exists := c.find(keys.KindUser, id); exists {
+		return nil, refuse(409, "User with id %s already exists", printable(id))
+	}
+	if owner := c.userByEmail(text(b, "user_email")); owner != "" {
+		return nil, refuse(409, "User with email %s already exists", printable(text(b, "user_email")))
+	}
+	if err := checkAmounts(b, "max_budget", "spend"); err != nil {
+		return nil, err
+	}
+	if role := keys.Role(text(b, "user_role")); (role == keys.Admin || role == keys.AdminViewer) && !c.admin() {
+		return nil, say(403, "Only proxy admins can create administrative users (proxy_admin, proxy_admin_viewer). Attempted to create user with role: %s. Your role: %s",
+			role, c.key.RoleInEffect())
+	}
+	if !c.admin() { // a key that was made for this route alone gives no more than it has
+		if err := c.mayGrant(b); err != nil {
+			return nil, err
+		}
+	}
+	if id == "" {
+		id = newID()
+	}
+	b["user_id"] = id
+	d := document{"user_id": id}
+	if err := c.setUser(d, b); err != nil {
+		return nil, err
+	}
+	c.touched(d)
+	token, key, err := c.userKey(d, b)
+	if err != nil {
+		return nil, err
+	}
+	teams := texts(b["teams"])
+	if t := text(b, "team_id"); t != "" && !slices.Contains(teams, t) {
+		teams = append(teams, t)
+	}
+	err = c.change(func(ch change) error {
+		if _, exists, err := ch.get(keys.KindUser, id); err != nil || exists {
+			return cmp.Or(err, error(refuse(409, "User with id %s already exists", printable(id))))
+		}
+		if err := ch.put(keys.KindUser, id, emailName(d), d); err != nil {
+			return emailTaken(err, text(d, "user_email"))
+		}
+		if err := c.joinTeams(ch, d, teams); err != nil {
+			return err
+		}
+		if key == nil {
+			return nil
+		}
+		return aliasTaken(c.putNewKey(ch, token, key, document{}), text(key, "key_alias"))
+	})
+	if err != nil {
+		return nil, err
+	}
+	stored, _ := c.find(keys.KindUser, id)
+	return newUserAnswer(token, key, stored), nil
+}
+
+// joinTeams makes the user a member of teams.
+func (c *call) joinTeams(ch change, user document, teams []string) error {
+	for _, t := range teams {
+		team, ok, err := ch.get(keys.KindTeam, t)
+		if err != nil || !ok {
+			return cmp.Or(err, error(refuse(404, "Team not found for team_id=%s", printable(t))))
+		}
+		m := document{"user_id": user["user_id"], "user_email": user["user_email"], "role": "user"}
+		if _, _, err := c.addMember(ch, team, m, document{}); err != nil {
+			return err
+		}
+		if err := ch.put(keys.KindTeam, t, "", team); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// userKey is the key that a new user gets; nil: none.
+func (c *call) userKey(user, b document) (string, document, error) {
+	if v, ok := b["auto_create_key"].(bool); ok && !v {
+		return "", nil, nil
+	}
+	wish := document{}
+	for name, v := range b {
+		switch name {
+		case "max_budget", "budget_duration", "spend", "model_max_budget": // the user's own
+		default:
+			wish[name] = v
+		}
+	}
+	return c.newKey(wish)
+}
+
+func newUserAnswer(token string, key, user document) document {
+	all := row(keys.KindKey, key)
+	for name, v := range userRow(user) {
+		all[name] = v
+	}
+	out := only(all, "/user/new")
+	out["key"], out["token"], out["token_id"] = token, nil, nil
+	if key != nil {
+		out["key_name"], out["expires"] = key["key_name"], key["expires"]
+	}
+	return out
+}
+
+// setUser writes the fields of a request into a user's document. Passwords are for LiteLLM's dashboard: they are
+// not kept.
+func (c *call) setUser(d, b document) error {
+	if err := checkModelBudgets(object(b, "model_max_budget")); err != nil {
+		return err
+	}
+	if err := c.setBudgetWindow(d, b); err != nil {
+		return err
+	}
+	setMetadata(d, b)
+	for name := range litellm.Columns[keys.KindUser] {
+		if v, ok := b[name]; ok && !slices.Contains(ownUserColumns, name) {
+			d[name] = v
+		}
+	}
+	if v, ok := b["object_permission"]; ok {
+		d["object_permission"] = v
+	}
+	return nil
+}
+
+var ownUserColumns = []string{"user_id", "teams", "password", "password_reset_required", "last_breach_check_at", "metadata", "budget_duration",
+	"budget_reset_at", "created_at", "updated_at", "model_spend", "object_permission_id"}
+
+// updateUser is POST /user/update. An email that nobody has makes a user, as in LiteLLM.
+func updateUser(c *call) (any, error) {
+	b := c.body
+	id, email := text(b, "user_id"), text(b, "user_email")
+	if id == "" && email == "" {
+		return nil, errors.New("Either user_id or user_email must be provided")
+	}
+	if err := checkAmounts(b, "max_budget", "spend"); err != nil {
+		return nil, err
+	}
+	if id == "" {
+		if id = c.userByEmail(email); id == "" {
+			id = newID()
+		}
+	}
+	if !c.admin() {
+		if given(b, "user_role") {
+			return nil, say(403, "Only proxy admins can modify user roles.")
+		}
+		if id != c.key.UserID {
+			return nil, refuse(403, "User does not have permission to update this user. Only PROXY_ADMIN can update other users.")
+		}
+		for _, name := range []string{"max_budget", "model_max_budget", "soft_budget", "spend", "object_permission", "models", "tpm_limit", "rpm_limit", "budget_duration"} {
+			if given(b, name) {
+				return nil, refuse(403, "Non-admin users cannot modify '%s' on their own record. Contact your proxy admin.", name)
+			}
+		}
+	}
+	clearable := []string{"max_budget", "budget_duration", "tpm_limit", "rpm_limit", "model_max_budget", "max_parallel_requests"}
+	for name, v := range b { // what is empty says nothing, but for limits
+		if v == nil && !slices.Contains(clearable, name) {
+			delete(b, name)
+		}
+	}
+	var after document
+	err := c.change(func(ch change) error {
+		d, ok, err := ch.get(keys.KindUser, id)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			d = document{"user_id": id}
+		}
+		if err := c.setUser(d, b); err != nil {
+			return err
+		}
+		c.touched(d)
+		after = d
+		return emailTaken(ch.put(keys.KindUser, id, emailName(d), d), email)
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := c.setSpent(keys.KindUser, id, b); err != nil {
+		return nil, err
+	}
+	return document{"user_id": id, "data": userRow(after)}, nil
+}
+
+// deleteUsers is POST /user/delete. Their keys and memberships go with them.
+func deleteUsers(c *call) (any, error) {
+	ids := texts(c.body["user_ids"])
+	if !c.admin() {
+		return nil, refuse(403, "Only PROXY_ADMIN or ORG_ADMIN users may delete users.")
+	}
+	for _, id := range ids {
+		if _, ok := c.find(keys.KindUser, id); !ok {
+			return nil, refuse(404, "User not found, passed user_id=%s", printable(id))
+		}
+	}
+	err := c.change(func(ch change) error {
+		for _, id := range ids {
+			if err := c.dropUser(ch, id); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	return len(ids), err
+}
+
+func (c *call) dropUser(ch change, id string) error {
+	dir := c.s.o.Storage.Directory
+	errs := []error{ch.Delete(keys.KindUser, id)}
+	for _, o := range dir.List(keys.KindKey) {
+		if k := dir.ByHash(o.ID); k != nil && k.UserID == id {
+			errs = append(errs, ch.Delete(keys.KindKey, o.ID))
+		}
+	}
+	for _, o := range dir.List(keys.KindMember) {
+		if strings.HasSuffix(o.ID, "\x1f"+id) {
+			errs = append(errs, ch.Delete(keys.KindMember, o.ID))
+		}
+	}
+	for _, o := range dir.List(keys.KindTeam) {
+		if t := dir.Team(o.ID); t == nil || t.Roles[id] == "" {
+			continue
+		}
+		team, ok, err := ch.get(keys.KindTeam, o.ID)
+		if err != nil || !ok {
+			errs = append(errs, err)
+			continue
+		}
+		list, _ := team["members_with_roles"].([]any)
+		team["members_with_roles"] = slices.DeleteFunc(list, func(m any) bool {
+			one, _ := m.(document)
+			return text(one, "user_id") == id
+		})
+		errs = append(errs, ch.put(keys.KindTeam, o.ID, "", team))
+	}
+	return errors.Join(errs...)
+}
+
+// userInfo is GET /user/info.
+func userInfo(c *call) (any, error) {
+	id := c.query("user_id")
+	if id != "" && !c.sees() && id != c.key.UserID {
+		return nil, say(403, "key not allowed to access this user's info. user_id=%s, key's user_id=%s", printable(id), c.key.UserID)
+	}
+	if id == "" && c.sees() {
+		return c.everything(), nil
+	}
+	if id == "" {
+		id = c.key.UserID
+	}
+	d, ok := c.find(keys.KindUser, id)
+	if !ok {
+		return nil, say(404, "User %s not found", printable(cmp.Or(id, "None")))
+	}
+	teams := []document{}
+	for _, t := range c.all(keys.KindTeam, func(t document) bool {
+		return isMember(t, id) || slices.Contains(texts(d["teams"]), text(t, "team_id"))
+	}) {
+		one := only(teamRow(t), "/team/list")
+		one["team_memberships"] = slices.DeleteFunc(c.memberships(text(t, "team_id"), ""), func(m document) bool { return text(m, "user_id") != id })
+		one["keys"] = []any{}
+		teams = append(teams, one)
+	}
+	byAlias(teams)
+	return document{"user_id": id, "user_info": userRow(d), "keys": c.keyRows(func(k *keys.Key) bool { return k.UserID == id }), "teams": teams}, nil
+}
+
+// everything is what an admin gets who asks for no user.
+func (c *call) everything() document {
+	teams := []document{}
+	for _, t := range c.all(keys.KindTeam, nil) {
+		teams = append(teams, only(teamRow(t), "team"))
+	}
+	byAlias(teams)
+	out := document{"user_id": nil, "user_info": nil, "keys": c.keyRows(func(*keys.Key) bool { return true }), "teams": teams}
+	if me := c.me(); me != "" {
+		out["user_id"] = me
+		if d, ok := c.find(keys.KindUser, me); ok {
+			out["user_info"] = userRow(d)
+		}
+	}
+	return out
+}
+
+func byAlias(teams []document) {
+	slices.SortFunc(teams, func(a, b document) int {
+		return cmp.Or(strings.Compare(text(a, "team_alias"), text(b, "team_alias")), strings.Compare(text(a, "team_id"), text(b, "team_id")))
+	})
+}
+
+// userInfoV2 is GET /v2/user/info.
+func userInfoV2(c *call) (any, error) {
+	id := cmp.Or(c.query("user_id"), c.key.UserID)
+	if id == "" {
+		return nil, say(400, "user_id is required. Either pass it as a query parameter or authenticate with a user-bound key.")
+	}
+	if !c.sees() && id != c.key.UserID {
+		return nil, say(403, "key not allowed to access this user's info. user_id=%s, key's user_id=%s", printable(id), c.key.UserID)
+	}
+	d, ok := c.find(keys.KindUser, id)
+	if !ok {
+		return nil, say(404, "User not found: %s", printable(id))
+	}
+	return only(userRow(d), "/v2/user/info"), nil
+}
+
+// listUsers is GET /user/list.
+func listUsers(c *call) (any, error) {
+	if !c.sees() {
+		return nil, refuse(403, "Only proxy admins and organization admins can list users.")
+	}
+	page, size, err := c.page("page_size", 25, 100)
+	if err != nil {
+		return nil, err
+	}
+	role, team, email, search := c.query("role"), c.query("team"), strings.ToLower(c.query("user_email")), strings.ToLower(c.query("search"))
+	var ids []string
+	for id := range strings.SplitSeq(c.query("user_ids"), ",") {
+		if id = strings.TrimSpace(id); id != "" {
+			ids = append(ids, id)
+		}
+	}
+	dir := c.s.o.Storage.Directory
+	var found []store.Object
+	for _, o := range dir.List(keys.KindUser) {
+		u := dir.User(o.ID)
+		if u == nil || role != "" && string(u.Role) != role || team != "" && !slices.Contains(u.Teams, team) {
+			continue
+		}
+		if !strings.Contains(strings.ToLower(u.Email), email) || search != "" && !strings.Contains(strings.ToLower(u.ID+"\n"+u.Email+"\n"+u.Alias), search) {
+			continue
+		}
+		if len(ids) == 1 && !strings.Contains(strings.ToLower(u.ID), strings.ToLower(ids[0])) || len(ids) > 1 && !slices.Contains(ids, u.ID) {
+			continue
+		}
+		found = append(found, o)
+	}
+	c.sortKeys(found)
+	part, pages := slice(found, page, size)
+	counts := map[string]int{}
+	for _, o := range dir.List(keys.KindKey) {
+		if k := dir.ByHash(o.ID); k != nil && k.UserID != "" {
+			counts[k.UserID]++
+		}
+	}
+	list := make([]document, 0, len(part))
+	for _, o := range part {
+		u := userRow(c.open(o))
+		u["key_count"] = counts[o.ID]
+		list = append(list, u)
+	}
+	return document{"users": list, "total": len(found), "page": page, "page_size": size, "total_pages": pages}, nil
+}
