@@ -48,6 +48,7 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 	}
 	// Envoy sends an entry once or not at all, and tells no attempt's number in it (1.40): nothing could be
 	// recognised as a repetition, and nothing need be.
+	l.server.late.failed(entry.GetRequest().GetRequestId(), common.GetUpstreamCluster(), tried(entry))
 	o := route.Outcome{DeploymentID: id}
 	o.Status, o.Kind, o.Ours = outcome(int(entry.GetResponse().GetResponseCode().GetValue()), common.GetResponseFlags())
 	if o.Kind == apierror.Cancelled {
@@ -60,6 +61,15 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 		l.server.trouble.failed(o, time.Now())
 		l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
 	}
+}
+
+// tried is how an attempt ended, for its price.
+func tried(entry *datav3.HTTPAccessLogEntry) tryOutcome {
+	f := entry.GetCommonProperties().GetResponseFlags()
+	var o tryOutcome
+	o.status, o.kind, _ = outcome(int(entry.GetResponse().GetResponseCode().GetValue()), f)
+	o.unreached = f.GetUpstreamConnectionFailure() || f.GetDnsResolutionFailure() || f.GetNoHealthyUpstream() || f.GetNoRouteFound()
+	return o
 }
 
 // markHurried ends the ids of calls whose limit in time is the client's own. The log names a call by its id only,

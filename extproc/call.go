@@ -49,6 +49,7 @@ type Call struct {
 	providerHeaders wire.Headers // of a whole answer, until its body is there
 	framing         adapters.Framing
 	upstreamFailed  bool            // the answering attempt had a status of 400 or more
+	unreached       bool            // the last attempt never reached its provider
 	failure         *apierror.Error // what the client was told, if it was an error
 	refused         bool            // sluice itself has answered: no message may follow
 	done            bool            // the answer's last byte has been handed over
@@ -64,13 +65,15 @@ type Call struct {
 	attemptBegan atomic.Int64
 
 	deadline deadline
+	purse    purse
+	ctx      context.Context // of the router filter's stream: done when Envoy or its client has left
 	send     func(*wire.Reply) error
 }
 
 func (s *Server) begin() *Call {
 	s.active.Add(1)
 	s.Metrics.InFlight(1)
-	return &Call{server: s, snapshot: s.snapshot.Load(), began: time.Now()}
+	return &Call{server: s, snapshot: s.snapshot.Load(), began: time.Now(), ctx: context.Background()}
 }
 
 // finish runs exactly once, however the call ended.
@@ -82,6 +85,7 @@ func (c *Call) finish() {
 	c.deadline.stop()
 	c.release()
 	c.arrive()
+	c.settleMoney()
 	c.server.held.Add(-c.held)
 	c.server.active.Add(-1)
 	c.server.Metrics.InFlight(-1)
@@ -155,6 +159,9 @@ func (c *Call) record() {
 		r.RequestedModel = c.alias
 		r.Group = c.plan.At(0).Group
 		c.recordAttempts(&r)
+		if c.purse.entry != nil {
+			r.Spend = c.purse.cost.Dollars()
+		}
 	}
 	c.server.Metrics.Call(r)
 	c.log(r)

@@ -49,6 +49,7 @@ func (c *Call) giveUp() {
 	e := apierror.New(apierror.Timeout, 408, "the provider's answer did not end in time")
 	e.Provider = c.deployment(c.answering).Target.Provider() // it counts against the deployment
 	c.failure = e
+	c.settleMoney()
 	r := reply(wire.Other, 16)
 	c.answerHeaders(r, nil)
 	r.SetHeader("x-should-retry", "false")

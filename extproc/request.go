@@ -30,6 +30,9 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 	if err := c.admit(m.Body); err != nil {
 		return c.refuse(err)
 	}
+	if err := c.reserveMoney(); err != nil {
+		return c.refuse(err)
+	}
 	out, err := c.translate(1)
 	if err != nil {
 		return c.refuse(err)
@@ -40,6 +43,7 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 	}
 	r := c.dispatch(out)
 	c.server.calls.put(c) // last: from here on other goroutines read the call
+	c.sendFirst()
 	c.sent = time.Now()
 	c.attemptBegan.Store(c.sent.UnixNano())
 	c.depart(1)
@@ -76,6 +80,7 @@ func (c *Call) target(n int) *adapters.Target {
 // refuse ends the call with an error of sluice's own making.
 func (c *Call) refuse(e *apierror.Error) *wire.Reply {
 	c.failure, c.refused = e, true
+	c.settleMoney()
 	r := reply(wire.Other, 6)
 	c.ownHeaders(r)
 	if e.RetryAfter == 0 {

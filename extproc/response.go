@@ -17,6 +17,7 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	status, _ := strconv.Atoi(m.Headers.Get(":status"))
 	if m.Attributes.CodeDetails != viaUpstream || c.plan == nil {
 		c.answering = min(m.Attributes.Attempt, c.attempts())
+		c.unreached = m.Attributes.Flags&neverSent != 0
 		if e := c.way.ending(); e != nil {
 			return c.refuseLate(e)
 		}
@@ -69,6 +70,7 @@ func (c *Call) attempts() int {
 // refuseLate ends a call whose attempts are over with an error.
 func (c *Call) refuseLate(e *apierror.Error) *wire.Reply {
 	c.failure, c.refused = e, true
+	c.settleMoney()
 	r := reply(wire.Other, 16)
 	c.answerHeaders(r, nil)
 	r.SetHeader("x-should-retry", "false")
@@ -101,6 +103,9 @@ func (c *Call) streamed(m *wire.Message, began time.Time) *wire.Reply {
 	}
 	c.failure = c.reply.Err()
 	c.overhead += since(began)
+	if c.reply.Over() { // what is in out may be all that the client waits for
+		c.settleMoney()
+	}
 	if c.done {
 		c.finish()
 	}
@@ -116,6 +121,8 @@ func (c *Call) whole(m *wire.Message, began time.Time) *wire.Reply {
 		status, contentType = err.Status, "application/json"
 		body = err.JSON()
 	}
+	c.done = true
+	c.settleMoney()
 	c.overhead += since(began)
 	r := reply(wire.ResponseBody, 19+len(c.providerHeaders))
 	c.answerHeaders(r, c.providerHeaders)
@@ -125,14 +132,13 @@ func (c *Call) whole(m *wire.Message, began time.Time) *wire.Reply {
 			r.SetHeader("retry-after", err.RetryAfterSeconds())
 		}
 	}
-	if cost, known := c.cost(); known && err == nil {
+	if cost, known := c.cost(); known && err == nil && c.purse.entry == nil {
 		r.SetHeader("x-litellm-response-cost", inDollars(cost))
 	}
 	r.SetHeader(":status", strconv.Itoa(status))
 	r.SetHeader("content-type", contentType)
 	r.SetHeader("content-length", strconv.Itoa(len(body)))
 	r.Replace, r.Body = true, body
-	c.done = true
 	c.finish()
 	return r
 }
@@ -163,6 +169,7 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 		r.SetHeader("x-litellm-attempted-fallbacks", strconv.Itoa(fallbacks))
 		r.SetHeader("x-litellm-max-retries", strconv.Itoa(c.attempts()-1))
 	}
+	c.moneyHeaders(r)
 	r.SetHeader("x-litellm-response-duration-ms", inMilliseconds(since(c.began)))
 	r.SetHeader("x-litellm-overhead-duration-ms", inMilliseconds(c.overhead))
 	for i := range provider {
@@ -180,6 +187,10 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 func inMilliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64)
 }
+
+// neverSent are the bits of response.flags that say that the last attempt did not reach a provider: UF, DF, NC, UH,
+// NR, UO, OM.
+const neverSent = 1<<5 | 1<<26 | 1<<24 | 1<<1 | 1<<8 | 1<<7 | 1<<25
 
 // viaUpstream is response.code_details of an answer that a provider gave.
 const viaUpstream = "via_upstream"

@@ -11,6 +11,7 @@ import (
 	"github.com/sluicegw/sluice/envoy/failure"
 	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/extproc/wire"
+	"github.com/sluicegw/sluice/internal/apierror"
 )
 
 // upstream translates one attempt after the first: Envoy has moved the call to the next cluster of its
@@ -50,6 +51,12 @@ func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, i
 		return nil, status.Errorf(codes.FailedPrecondition, "attempt %d went to cluster %q, which is not the plan's", n, cluster)
 	}
 	c.pause(stream, n)
+	if !c.sendAgain(stream.Context(), n) {
+		e := apierror.New(apierror.BudgetExceeded, c.snapshot.Budgets.status(), "%s", noneLeft)
+		e.Type = "budget_exceeded"
+		c.way.end(e)
+		return immediate(e, reply(wire.Other, 2)), nil
+	}
 	out, apiErr := c.translate(n)
 	if apiErr != nil {
 		return nil, status.Error(codes.FailedPrecondition, apiErr.Error())
@@ -65,6 +72,8 @@ func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, i
 	}
 	return r, nil
 }
+
+const noneLeft = "Budget has been exceeded! What earlier attempts of this call may have cost leaves too little for another one"
 
 // exhausted ends a call whose last planned attempt had no answer, where Envoy would go on.
 func (c *Call) exhausted() *wire.Reply {

@@ -18,9 +18,12 @@ import (
 
 	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/extproc/wire"
+	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/ledger"
 	"github.com/sluicegw/sluice/policy/observe"
 	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
+	"github.com/sluicegw/sluice/policy/spend"
 )
 
 // Options are the parts that a Server is wired with.
@@ -33,6 +36,11 @@ type Options struct {
 	MaxBody, MaxHeld int64
 	// Capacity keeps the limits of deployments; nil: in this process.
 	Capacity ratelimit.Limiter
+	// Book takes what calls cost; nil: nobody does. Spent is told of each of its rows, Customer finds an end user that
+	// is registered; both may be nil.
+	Book     *spend.Book
+	Spent    func(*ledger.Row)
+	Customer func(id string) *keys.Customer
 	// Warm says whether Envoy can be sent to a cluster; nil: to all.
 	Warm func(cluster string) bool
 }
@@ -44,6 +52,7 @@ type Server struct {
 	snapshot atomic.Pointer[Snapshot]
 	calls    registry
 	trouble  trouble
+	late     latecomers
 	held     atomic.Int64
 	active   atomic.Int64
 }
@@ -115,6 +124,7 @@ func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err 
 
 func (s *Server) router(stream extprocv3.ExternalProcessor_ProcessServer) error {
 	c := s.begin()
+	c.ctx = stream.Context()
 	c.send = func(out *wire.Reply) error { return stream.SendMsg(out) }
 	defer c.finish()
 	var in wire.Message

@@ -91,6 +91,7 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 		RetryAfter:  c.Router.RetryAfter,
 		Windows:     c.Router.PreCallChecks || len(c.Router.ContextWindowFallbacks) > 0,
 		Version:     sluice.Version,
+		Budgets:     budgets(c),
 	}
 	a.model = baseModel(c, s)
 	for i := range c.Deployments {

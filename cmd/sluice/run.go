@@ -21,8 +21,11 @@ import (
 	"github.com/sluicegw/sluice/extproc"
 	"github.com/sluicegw/sluice/policy/admin"
 	"github.com/sluicegw/sluice/policy/keys"
+	"github.com/sluicegw/sluice/policy/ledger"
+	"github.com/sluicegw/sluice/policy/ledger/journal"
 	"github.com/sluicegw/sluice/policy/observe"
 	"github.com/sluicegw/sluice/policy/route"
+	"github.com/sluicegw/sluice/policy/spend"
 	"github.com/sluicegw/sluice/policy/store"
 	"github.com/sluicegw/sluice/xds"
 )
@@ -40,6 +43,13 @@ type instance struct {
 	databaseURL string // of the start; a reload does not move the data
 	directory   *keys.Directory
 	follower    *store.Follower
+
+	journal   *journal.Journal
+	ledger    *ledger.Ledger
+	book      *spend.Book
+	alerts    *observe.Alerts
+	stopBook  context.CancelFunc
+	retention atomic.Int64 // how long rows of spend are kept, in nanoseconds; 0: for ever
 
 	state   atomic.Int32 // an admin.State
 	waiting atomic.Value // what a start waits for, a string
@@ -82,6 +92,10 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 	}
 	defer func() { _ = r.db.Close() }()
 	r.around.directory = r.directory
+	if err := r.openBook(ctx, c); err != nil {
+		return err
+	}
+	defer r.closeBook()
 	if err := r.build(ctx); err != nil {
 		return err
 	}
@@ -262,10 +276,12 @@ func (r *instance) build(ctx context.Context) error {
 		return 1
 	})
 	g := &gateway{log: r.log, metrics: metrics, xds: xds.NewServer(ctx, r.log)}
+	r.watchBook(metrics)
 	g.health = route.NewHealth(nil, r.healthEvent(metrics))
 	body := r.around.maxBody
 	g.proc = extproc.NewServer(extproc.Options{
-		Log: r.log, Health: g.health, Metrics: metrics, MaxBody: body, MaxHeld: heldBytes(body), Warm: g.warm})
+		Log: r.log, Health: g.health, Metrics: metrics, MaxBody: body, MaxHeld: heldBytes(body), Warm: g.warm,
+		Book: r.book, Spent: func(row *ledger.Row) { metrics.Spend(spendRecord(row)) }, Customer: r.directory.Customer})
 	if r.options.certFile != "" {
 		cert, err := readCertificate(r.options.certFile, r.options.keyFile)
 		if err != nil {

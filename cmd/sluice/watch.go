@@ -190,6 +190,7 @@ func (r *instance) reload(ctx context.Context, why string) {
 		r.log.Error("the configuration was not reloaded; the one before stays in use", "reason", why, "error", oneLine(err))
 		return
 	}
+	r.useBudgets(c)
 	r.gateway.metrics.Reloaded(r.filesSum()[:12], time.Now())
 	r.log.Info("the configuration was reloaded", "reason", why, "deployments", len(a.deployments), "took", time.Since(began).Round(time.Millisecond))
 }

@@ -138,7 +138,7 @@ func (h *Hold) clamp(want, least money.Amount) *Exceeded {
 			continue
 		}
 		it := p.counter
-		room := p.limit.Max - it.spent - it.held
+		room := p.limit.Max - p.limit.Before - it.spent - it.held
 		if room >= h.Amount {
 			continue
 		}
@@ -146,8 +146,8 @@ func (h *Hold) clamp(want, least money.Amount) *Exceeded {
 			h.Amount = room
 			continue
 		}
-		e := &Exceeded{Limit: p.limit, Spent: it.spent, Held: it.held, Reset: it.until}
-		if free := p.limit.Max - it.spent; free > 0 && free >= least && it.held > 0 {
+		e := &Exceeded{Limit: p.limit, Spent: it.spent.Plus(p.limit.Before), Held: it.held, Reset: it.until}
+		if free := p.limit.Max - p.limit.Before - it.spent; free > 0 && free >= least && it.held > 0 {
 			e.Busy = true
 			if it.changed == nil {
 				it.changed = make(chan struct{})
@@ -170,7 +170,7 @@ func (c *Counters) Extend(ctx context.Context, h *Hold, more money.Amount) (bool
 	defer h.unlock()
 	for i := range h.parts {
 		p := &h.parts[i]
-		if it := p.counter; p.limit.Max >= 0 && it.since.Equal(p.since) && it.spent+it.held+more > p.limit.Max {
+		if it := p.counter; p.limit.Max >= 0 && it.since.Equal(p.since) && it.spent+it.held+p.limit.Before+more > p.limit.Max {
 			return false, nil
 		}
 	}
@@ -219,7 +219,7 @@ func (p *part) settle(held, cost money.Amount) reached {
 	it.spent = it.spent.Plus(cost)
 	it.wake()
 	now := p.limit.marks(it.spent)
-	e := reached{now &^ it.told, it.spent, it.until}
+	e := reached{now &^ it.told, it.spent.Plus(p.limit.Before), it.until}
 	it.told |= now
 	return e
 }

@@ -48,6 +48,8 @@ type Limit struct {
 	Max    money.Amount // below 0: none, the spend is only counted
 	Soft   money.Amount // of an event; 0: none
 	Window Window
+	// Before is what was spent before the ledger began, and counts in the window at hand.
+	Before money.Amount
 	Name   string // of the scope, for people; empty: its ID
 }
 
@@ -108,6 +110,7 @@ const (
 
 // marks are the bits of those that a spend has reached.
 func (l *Limit) marks(spent money.Amount) uint8 {
+	spent = spent.Plus(l.Before)
 	var bits uint8
 	if l.Soft > 0 && spent >= l.Soft {
 		bits |= 1

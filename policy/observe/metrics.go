@@ -24,6 +24,7 @@ var latencyBuckets = []float64{
 type Metrics struct {
 	registry *prometheus.Registry
 	vecs     *vecs
+	spends   *spends
 
 	known  atomic.Pointer[known]
 	mu     sync.Mutex // for Publish and for making series
@@ -47,6 +48,7 @@ const maxSeries = 5000
 func New(version string) *Metrics {
 	m := &Metrics{registry: prometheus.NewRegistry(), limit: maxSeries}
 	m.vecs = newVecs(m.registry)
+	m.spends = newSpends(m.registry)
 	m.inFlight = prometheus.NewGauge(prometheus.GaugeOpts{
 		Name: "litellm_in_flight_requests", Help: "Number of requests that are under way."})
 	m.reloads = prometheus.NewCounterVec(prometheus.CounterOpts{

@@ -31,6 +31,7 @@ type Config struct {
 	General     General
 	Redis       Redis // shared with other gateways; not set: this one counts alone
 	Settings    Settings
+	Budgets     Budgets
 	Guardrails  []Guardrail
 
 	// Environment is the section environment_variables, resolved. It comes before the process's

@@ -77,8 +77,6 @@ func (r *reader) notRead(section string, known names, own fields) func(m member,
 // would be a promise. Whoever builds one takes its line away. Each is said once.
 var parsedOnly = map[string]string{
 	"health_check_interval": "models are asked when GET /health is",
-	"max_budget":            "this budget is not enforced",
-	"budget_duration":       "this budget is not enforced",
 	"cache":                 "answers are not cached",
 }
 

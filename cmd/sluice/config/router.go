@@ -101,6 +101,7 @@ func (r *reader) routerSettings(c *Config, router, litellm *value) {
 	var first, second shared
 	fs := first.fields(r)
 	r.routingFields(c, fs)
+	r.routerBudgets(&c.Budgets, fs)
 	fs["retry_after"] = set(r.duration, &c.Router.RetryAfter)
 	fs["enable_pre_call_checks"] = set(r.bool, &c.Router.PreCallChecks)
 	fs["retry_policy"] = func(v *value, path string) { c.Router.RetryPolicy = r.retryPolicy(v, path) }

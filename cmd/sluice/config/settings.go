@@ -72,6 +72,7 @@ func (r *reader) litellmSettings(c *Config, v *value) {
 		},
 	}
 	r.budget(c, fs)
+	r.litellmBudgets(&c.Budgets, fs)
 	// routerSettings has read these.
 	for name := range new(shared).fields(r) {
 		fs[name] = nothing
@@ -141,6 +142,7 @@ func (r *reader) generalSettings(c *Config, v *value) {
 		},
 	}
 	r.budget(c, fs)
+	r.generalBudgets(&c.Budgets, fs)
 	for name, read := range fs {
 		fs[name] = func(v *value, path string) {
 			if v.missing != "" {

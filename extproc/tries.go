@@ -1,0 +1,242 @@
+package extproc
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/internal/money"
+	"github.com/sluicegw/sluice/policy/ledger"
+	"github.com/sluicegw/sluice/policy/spend"
+)
+
+// tries is what is known of a call's attempts one by one. The call's own goroutine, those of the upstream filter's
+// streams and that of the attempt log use it.
+type tries struct {
+	mu      sync.Mutex
+	id      string // begins the ids of the call's rows
+	sent    int    // the newest attempt
+	began   [mostAttempts + 1]time.Time
+	outcome [mostAttempts + 1]tryOutcome
+	settled bool
+}
+
+const mostAttempts = 16
+
+// tryOutcome is how a failed attempt ended, as the attempt log tells it.
+type tryOutcome struct {
+	known     bool
+	unreached bool // no connection to the provider was made
+	status    int
+	kind      apierror.Kind
+	usage     *adapters.Usage // of an answer that was held back and not used
+}
+
+// sendFirst notes that attempt 1 is on its way.
+func (c *Call) sendFirst() {
+	t := &c.purse.tries
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.sent, t.began[1] = 1, time.Now().UTC()
+}
+
+// sendAgain notes that attempt n is on its way, and holds what the one before may have cost. false: no budget has
+// room for another attempt.
+func (c *Call) sendAgain(ctx context.Context, n int) bool {
+	p := &c.purse
+	if p.entry == nil {
+		return true
+	}
+	p.tries.mu.Lock()
+	defer p.tries.mu.Unlock()
+	if p.tries.settled || n > mostAttempts {
+		return false
+	}
+	if !p.entry.Extend(ctx, c.bound(c.attempt(n-1), p.guess, 0)) {
+		return false
+	}
+	p.tries.sent, p.tries.began[n] = n, time.Now().UTC()
+	c.server.late.watch(c)
+	return true
+}
+
+// failedRow is the row of an attempt that was followed by another; known: how it failed is, too. The caller holds
+// the lock.
+func (c *Call) failedRow(n int) (r ledger.Row, known bool) {
+	t := &c.purse.tries
+	r = c.purse.row
+	c.fill(&r, n)
+	r.Started, r.Ended = t.began[n], t.began[n+1]
+	if r.Ended.IsZero() {
+		r.Ended = time.Now().UTC()
+	}
+	r.Prompt, r.Estimated = c.purse.guess, true
+	r.Status, r.Failure = 500, string(apierror.Unavailable)
+	c.price(&r, n, adapters.Usage{}, nil)
+	o := t.outcome[n]
+	if o.usage != nil { // an answer that was held back and not used
+		c.take(&r, *o.usage)
+		c.price(&r, n, *o.usage, nil)
+		r.Estimated, r.Status, r.Failure = o.usage.Partial, o.status, string(o.kind)
+	} else if o.known {
+		o.apply(&r)
+	}
+	return r, o.known
+}
+
+// apply makes of a row what the attempt log says of its attempt.
+func (o tryOutcome) apply(r *ledger.Row) {
+	r.Status, r.Failure = o.status, string(o.kind)
+	if o.unreached || freeOf(o.status, o.kind, o.kind != apierror.Timeout) {
+		r.Prompt, r.Spend, r.Estimated = 0, 0, false
+	}
+}
+
+// unused notes that the answer to attempt n was judged, and another attempt follows.
+func (c *Call) unused(n int, e *apierror.Error, reply *adapters.Reply) {
+	t := &c.purse.tries
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if n < 1 || n > mostAttempts {
+		return
+	}
+	o := tryOutcome{known: true, status: e.Status, kind: e.Kind}
+	if u, ok := reply.Usage(); ok {
+		o.usage = &u
+	}
+	t.outcome[n] = o
+}
+
+// latecomers are failed attempts of which the attempt log has not told yet how they failed, of calls under way and
+// of calls that have ended. The log may lose them: they are then settled as if they had cost their prompt.
+type latecomers struct {
+	mu    sync.Mutex
+	calls map[string]*lateCall // by the id that travels with attempts
+}
+
+type lateCall struct {
+	call *Call
+	left []lateTry // of a call that has ended
+}
+
+type lateTry struct {
+	n       int
+	cluster string
+	row     ledger.Row
+	entry   *spend.Entry
+}
+
+// lateAfter is how long the attempt log is waited for: it is sent every 50 ms.
+const lateAfter = 5 * time.Second
+
+// mostLate bounds what is waited for.
+const mostLate = 50_000
+
+func (l *latecomers) watch(c *Call) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.calls == nil {
+		l.calls = map[string]*lateCall{}
+	}
+	if l.calls[c.id] == nil && len(l.calls) < mostLate {
+		l.calls[c.id] = &lateCall{call: c}
+	}
+}
+
+// add opens an account of its own for a failed attempt of a call that has ended.
+func (l *latecomers) add(c *Call, n int, r ledger.Row) {
+	ask := spend.Ask{Row: r, Limits: c.purse.limits, Want: r.Spend}
+	entry, refusal := c.server.Book.Open(context.Background(), &ask)
+	if refusal != nil && refusal.Exceeded != nil { // it has cost that all the same
+		ask.Want = money.Zero
+		entry, refusal = c.server.Book.Open(context.Background(), &ask)
+	}
+	if refusal != nil {
+		c.server.Log.Error("a failed attempt could not be written down", "call", c.clientID, "attempt", n)
+		return
+	}
+	l.watch(c)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	it := l.calls[c.id]
+	if it == nil { // too many: what is assumed has to do
+		entry.Settle([]ledger.Row{r})
+		return
+	}
+	it.left = append(it.left, lateTry{n, c.cluster(n), r, entry})
+	time.AfterFunc(lateAfter, func() { l.expire(c.id, n) })
+}
+
+// failed takes in how an attempt of a call failed.
+func (l *latecomers) failed(id, cluster string, o tryOutcome) {
+	l.mu.Lock()
+	it := l.calls[id]
+	if it == nil {
+		l.mu.Unlock()
+		return
+	}
+	for i := range it.left {
+		if it.left[i].cluster == cluster {
+			t := it.left[i]
+			it.left = append(it.left[:i], it.left[i+1:]...)
+			l.mu.Unlock()
+			o.apply(&t.row)
+			l.settle(it.call, t)
+			return
+		}
+	}
+	l.mu.Unlock()
+	it.call.failed(cluster, o)
+}
+
+// failed notes the outcome of the first attempt at a cluster whose outcome is not known.
+func (c *Call) failed(cluster string, o tryOutcome) {
+	t := &c.purse.tries
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	for n := 1; n < t.sent; n++ {
+		if !t.outcome[n].known && c.cluster(n) == cluster {
+			o.known = true
+			t.outcome[n] = o
+			return
+		}
+	}
+}
+
+func (l *latecomers) expire(id string, n int) {
+	l.mu.Lock()
+	it := l.calls[id]
+	if it == nil {
+		l.mu.Unlock()
+		return
+	}
+	for i := range it.left {
+		if it.left[i].n == n {
+			t := it.left[i]
+			it.left = append(it.left[:i], it.left[i+1:]...)
+			l.mu.Unlock()
+			l.settle(it.call, t)
+			return
+		}
+	}
+	l.mu.Unlock()
+}
+
+func (l *latecomers) settle(c *Call, t lateTry) {
+	t.entry.Settle([]ledger.Row{t.row})
+	if c.server.Spent != nil {
+		c.server.Spent(&t.row)
+	}
+	l.forget(c.id)
+}
+
+// forget lets go of a call that nothing more is to come for.
+func (l *latecomers) forget(id string) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if it := l.calls[id]; it != nil && len(it.left) == 0 {
+		delete(l.calls, id)
+	}
+}

@@ -1,0 +1,53 @@
+package spend
+
+import (
+	"context"
+	"time"
+
+	"github.com/sluicegw/sluice/internal/money"
+	"github.com/sluicegw/sluice/policy/budget"
+)
+
+const (
+	reconcileEvery = time.Minute
+	// reconciled is how many counters are compared at a time; map order sees to it that all get their turn.
+	reconciled = 200
+	idle       = 30 * time.Minute
+)
+
+// Reconcile compares counters with the ledger and what is on its way there, and puts right those that are off.
+// Calls settle meanwhile, so only what is off by the same amount in two rounds is.
+func (b *Book) Reconcile(ctx context.Context) (corrected int) {
+	b.counters.Sweep(b.o.Now().Add(-idle))
+	n := 0
+	suspect := map[budget.Scope]money.Amount{}
+	b.counters.All(func(s budget.State) {
+		if n++; n > reconciled || ctx.Err() != nil {
+			return
+		}
+		sum, err := b.load(ctx, s.Scope, s.Since)
+		if err != nil {
+			return
+		}
+		off := s.Spent - sum
+		if off == 0 {
+			return
+		}
+		if b.suspect[s.Scope] != off {
+			suspect[s.Scope] = off
+			return
+		}
+		if now, _ := b.counters.Spent(s.Scope); now != s.Spent {
+			suspect[s.Scope] = off
+			return
+		}
+		if b.counters.Correct(s.Scope, s.Since, sum) != 0 {
+			corrected++
+			b.repaired.Add(1)
+			b.o.Log.Warn("a budget's counter was not what the ledger says, and was put right", "scope", s.Scope.Kind.String(),
+				"id", s.Scope.ID, "counter", s.Spent.String(), "ledger", sum.String())
+		}
+	})
+	b.suspect = suspect
+	return corrected
+}
