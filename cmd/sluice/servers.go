@@ -118,6 +118,7 @@ func (r *instance) api() *admin.Server {
 		Storage:  r.storage(),
 		Prober:   &prober{gateway: g, client: probeClient()},
 		Metrics:  g.metrics.Handler(),
+		Tokens:   tokenCounter{},
 		Version:  sluice.Version,
 		Log:      r.log,
 	})

@@ -18,6 +18,7 @@ var paths = []path{
 	{"POST /v1/completions", "text completion"},
 	{"POST /v1/embeddings", "embeddings"},
 	{"GET /v1/models", "the models that your key may use"},
+	{"POST /utils/token_counter", "how many tokens a prompt has"},
 	{"GET /health", "with a key: asks the models; without: counts what calls have shown"},
 	{"GET /health/readiness", "may traffic come?"},
 	{"GET /health/liveliness", "does the process run?"},

@@ -85,6 +85,7 @@ type Options struct {
 	Seen     func(deploymentID string) (Seen, bool) // false: no such deployment is known
 	Prober   Prober                                 // nil: GET /health tells what was seen
 	Metrics  http.Handler                           // nil: GET /metrics is 404
+	Tokens   TokenCounter                           // nil: POST /utils/token_counter is 404
 	Database func(context.Context) (string, bool)   // readiness' "db", and whether it is fit; nil: "Not connected"
 	Storage  *Storage                               // nil: the admin API has nothing to work with
 	Version  string
@@ -144,6 +145,9 @@ func New(o Options) *Server {
 		s.routes["/v1"+path] = s.routes[path]
 	}
 	s.addManaged(managed)
+	if o.Tokens != nil {
+		s.routes["/utils/token_counter"] = map[string]handler{http.MethodPost: s.countTokens}
+	}
 	if o.Metrics != nil {
 		s.routes["/metrics"] = get(s.metrics)
 	}
