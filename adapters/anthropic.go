@@ -74,7 +74,11 @@ func newAnthropicCall(c *call) *anthropicCall {
 	if !a.schema.IsObject() {
 		a.schema = ""
 	}
-	a.byTool = a.schema != "" && !a.m.structured()
+	structured := a.m.structured()
+	if c.t.aws != nil {
+		structured = claudeCan(a.m)&canSchema != 0
+	}
+	a.byTool = a.schema != "" && !structured
 	return a
 }
 

@@ -14,6 +14,9 @@ func (a *anthropicCall) thinking() (jsondoc.Value, int64, *apierror.Error) {
 		limit, given = a.get("max_tokens").Int()
 	}
 	fallback := a.m.maxTokens()
+	if a.t.aws != nil {
+		fallback = 4096 // as LiteLLM has it for Claude by InvokeModel
+	}
 	thinking := a.get("thinking")
 	effort, err := a.effort()
 	if err != nil {

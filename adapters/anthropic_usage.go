@@ -57,8 +57,12 @@ func (u *anthropicUsage) total() Usage {
 	}
 }
 
-func (u *anthropicUsage) append(dst []byte) []byte {
+func (u *anthropicUsage) append(dst []byte) []byte { return u.appendTotal(dst, u.total().Total) }
+
+// appendTotal appends the usage with a total that the provider counted itself.
+func (u *anthropicUsage) appendTotal(dst []byte, total int64) []byte {
 	t := u.total()
+	t.Total = total
 	field := func(name string, n int64) {
 		dst = append(append(append(dst, '"'), name...), `":`...)
 		dst = strconv.AppendInt(dst, n, 10)

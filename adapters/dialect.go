@@ -41,6 +41,25 @@ type host interface {
 	address(c *call, out *Outgoing) *apierror.Error
 }
 
+// settler is a host that wants more of a deployment's settings than its URL and key.
+type settler interface {
+	// fromEnvironment completes set, a deployment's [Params.Settings], from environment variables.
+	fromEnvironment(set map[string]string, lookup func(name string) (string, bool))
+	// setup runs before the base URL is taken: it may set p.APIBase, or t.own in place of the provider's.
+	setup(t *Target, p *Params) error
+}
+
+// hearer is a host whose answers tell in headers what others tell in the body.
+type hearer interface {
+	hear(p *Reply, header func(string) string)
+}
+
+// classifier is a dialect whose provider's errors are told apart by other words than most.
+type classifier interface {
+	// classify is what [classify] is for the others.
+	classify(status int, f *failure) (apierror.Kind, int)
+}
+
 // framer is a host whose streams are not server-sent events.
 type framer interface {
 	// splitter cuts an answer of this media type (lower case, without parameters); nil: it is no stream.

@@ -25,7 +25,7 @@ type Endpoint struct {
 func (t *Target) setBase(base string) error {
 	own := base == ""
 	if own {
-		if base = t.p.base; base == "" {
+		if base = firstOf(t.own, t.p.base); base == "" {
 			return fmt.Errorf("provider %s has no address of its own: set api_base to its URL", t.p.name)
 		}
 	}

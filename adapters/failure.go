@@ -39,6 +39,9 @@ func (p *Reply) refusal(body []byte) *apierror.Error {
 	if f.message == "" {
 		f.message = strings.TrimSpace("HTTP " + strconv.Itoa(p.status) + " " + http.StatusText(p.status))
 	}
+	if f.typ == "" {
+		f.typ = p.heard.errorType
+	}
 	f.status = p.status
 	return p.failed(p.status, f)
 }
@@ -56,7 +59,11 @@ func (p *Reply) failed(status int, f *failure) *apierror.Error {
 		Message: strings.Clone(p.scrub(clipText(f.message, 4096))), Param: strings.Clone(clipText(f.param, 128)),
 		Provider: p.call.t.p.name, RetryAfter: p.retry,
 	}
-	e.Kind, e.Status = classify(status, f)
+	if d, ok := p.call.t.p.dialect.(classifier); ok {
+		e.Kind, e.Status = d.classify(status, f)
+	} else {
+		e.Kind, e.Status = classify(status, f)
+	}
 	return e
 }
 
@@ -137,6 +144,7 @@ func (p *Reply) scrub(s string) string {
 	if key := p.call.t.key; len(key) >= least {
 		s = strings.ReplaceAll(s, key, "***")
 	}
+	s = p.call.t.aws.scrub(s)
 	for _, h := range p.call.t.headers {
 		if len(h.Value) >= least {
 			s = strings.ReplaceAll(s, h.Value, "***")

@@ -42,6 +42,7 @@ func init() {
 //	web/NAME       a file at http://web.test/NAME, for URLs in in.json (optional)
 //	upstream.http  status and headers of the answer, one a line (optional)
 //	upstream.json, .sse, .txt   its body
+//	upstream.aws   its body as AWS's event stream: an event a line, its name and its JSON (see framesOf)
 //
 // and what is expected: want.request, want.json, want.sse, want.error, want.usage.
 type golden struct {
@@ -126,10 +127,17 @@ func (g *golden) params(provider string) Params {
 	if p.Model == "" {
 		p.Model = provider + "/test-model"
 	}
+	row := byName(provider)
+	if row != nil && row.host == (bedrockHost{}) {
+		if p.APIKey == "" && p.Settings == nil {
+			p.Settings = map[string]string{"aws_access_key_id": "AKIDEXAMPLE", "aws_secret_access_key": "secret-0123456789"}
+		}
+		return p
+	}
 	if p.APIKey == "" {
 		p.APIKey = "sk-test-0123456789"
 	}
-	if row := byName(provider); p.APIBase == "" && row != nil && row.base == "" {
+	if p.APIBase == "" && row != nil && row.base == "" {
 		p.APIBase = "http://127.0.0.1:8000/v1"
 	}
 	return p
@@ -197,6 +205,10 @@ func (g *golden) upstream() (status int, header func(string) string, body []byte
 			body, ok = b, true
 			h.Set("content-type", kind.media)
 		}
+	}
+	if b, found := g.file("upstream.aws"); found {
+		body, ok = framesOf(g.t, string(b)), true
+		h.Set("content-type", "application/vnd.amazon.eventstream")
 	}
 	if b, found := g.file("upstream.http"); found {
 		ok = true

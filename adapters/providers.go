@@ -91,6 +91,11 @@ var providers = append([]provider{
 		dialect: anthropic{}, host: anthropicHost{},
 	},
 	{
+		// Its credentials may come from files, containers and instances, too: what is missing, only AWS can tell.
+		name: "bedrock", env: []string{"AWS_BEARER_TOKEN_BEDROCK"}, keyless: true,
+		dialect: bedrock{}, host: bedrockHost{}, quirks: quirks{bytesOnly: true},
+	},
+	{
 		name: "groq", base: "https://api.groq.com/openai/v1", env: []string{"GROQ_API_KEY"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{noNulls: true, noReasoningBack: true, jsonByTool: groqJSONByTool},
@@ -218,7 +223,7 @@ func plainRows() []provider {
 
 // notBuilt are providers of LiteLLM's that have no row yet.
 var notBuilt = []string{
-	"ai21", "azure", "azure_ai", "bedrock", "cohere", "cohere_chat", "cloudflare", "databricks",
+	"ai21", "azure", "azure_ai", "cohere", "cohere_chat", "cloudflare", "databricks",
 	"gemini", "github", "github_copilot", "huggingface", "ollama", "ollama_chat",
 	"replicate", "sagemaker", "snowflake", "text-completion-openai", "vertex_ai", "vertex_ai_beta",
 	"voyage", "watsonx",

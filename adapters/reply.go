@@ -60,6 +60,13 @@ type Reply struct {
 	answered string      // the model, as the provider names it
 	tier     string      // the service tier that the provider says it served
 	doc      jsondoc.Doc // the document at hand, its index used again
+	heard    heard
+}
+
+// heard is what an answer told in its headers.
+type heard struct {
+	errorType     string
+	input, output int64 // tokens
 }
 
 // Reply prepares the translation of the answer to r; alias is the model's name in it: what the client
@@ -87,6 +94,9 @@ func (p *Reply) Begin(status int, header func(name string) string) Framing {
 	p.frames = p.call.t.splitter(header("content-type"))
 	p.events = p.frames != nil && status >= 200 && status < 300
 	p.retry = retryAfter(header, time.Now())
+	if h, ok := p.call.t.p.host.(hearer); ok {
+		h.hear(p, header)
+	}
 	if p.events && p.call.r.stream && (p.encoding == "" || p.encoding == "identity") {
 		p.split = p.frames
 		return Events

@@ -55,6 +55,20 @@ type Target struct {
 	version  string
 	org      string
 	fetcher  *fetch.Fetcher
+	own      string     // the provider's base URL for this deployment, where it depends on its settings
+	aws      *awsTarget // nil but for deployments on AWS
+}
+
+// FromEnvironment completes the settings of a provider's deployment (see [Params.Settings]) from the environment
+// variables that stand in for them: AWS_REGION_NAME for aws_region_name, and the like.
+func FromEnvironment(provider string, settings map[string]string, lookup func(name string) (string, bool)) {
+	row := byName(provider)
+	if row == nil {
+		return
+	}
+	if s, ok := row.host.(settler); ok {
+		s.fromEnvironment(settings, lookup)
+	}
 }
 
 // ErrNotBuilt is wrapped by the error of [New] for a provider that LiteLLM has and this package does
@@ -78,6 +92,11 @@ func New(p Params) (*Target, error) {
 			return nil, err
 		}
 		t.drop = append(t.drop, drop)
+	}
+	if s, ok := row.host.(settler); ok {
+		if err := s.setup(t, &p); err != nil {
+			return nil, err
+		}
 	}
 	if err := t.setBase(p.APIBase); err != nil {
 		return nil, fmt.Errorf("api_base: %w", err)

@@ -23,7 +23,7 @@ func TestNewRefuses(t *testing.T) {
 		{"unknown", Params{Model: "opnai/gpt-4o"}, `unknown provider "opnai": did you mean openai`},
 		{"far", Params{Model: "zzzzz/x"}, "for any API in OpenAI's format"},
 		{"bare", Params{Model: "llama3"}, "does not tell its provider"},
-		{"not built", Params{Model: "bedrock/x"}, "provider bedrock is not built yet"},
+		{"not built", Params{Model: "watsonx/x"}, "provider watsonx is not built yet"},
 		{"not built, bare", Params{Model: "gemini-2.5-pro"}, "provider gemini, which is not built yet"},
 		{"no base", Params{Model: "hosted_vllm/x"}, "api_base: provider hosted_vllm has no address of its own"},
 		{"bad base", Params{Model: "openai/x", APIBase: "localhost:8000"}, "api_base:"},

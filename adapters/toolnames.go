@@ -11,6 +11,23 @@ import (
 // are fine already stay and are in neither map; no two names become one.
 type toolNames struct {
 	forward, back map[string]string
+	// plain tells the names that the provider accepts and clean makes one of any; nil: Anthropic's.
+	plain func(string) bool
+	clean func(string) string
+}
+
+func (n *toolNames) isPlain(s string) bool {
+	if n.plain != nil {
+		return n.plain(s)
+	}
+	return plainName(s)
+}
+
+func (n *toolNames) cleaned(s string) string {
+	if n.clean != nil {
+		return n.clean(s)
+	}
+	return cleanName(s)
 }
 
 const maxToolName = 128
@@ -19,7 +36,7 @@ const maxToolName = 128
 func (n *toolNames) build(tools jsondoc.Value) {
 	bad := false
 	for tool := range tools.Elements() {
-		if name := tool.At("function", "name"); name != "" && !plainName(name.Inner()) {
+		if name := tool.At("function", "name"); name != "" && !n.isPlain(name.Inner()) {
 			bad = true
 			break
 		}
@@ -29,17 +46,17 @@ func (n *toolNames) build(tools jsondoc.Value) {
 	}
 	taken := map[string]bool{}
 	for tool := range tools.Elements() {
-		if name := tool.At("function", "name").Text(); plainName(name) {
+		if name := tool.At("function", "name").Text(); n.isPlain(name) {
 			taken[name] = true
 		}
 	}
 	n.forward, n.back = map[string]string{}, map[string]string{}
 	for tool := range tools.Elements() {
 		name := tool.At("function", "name").Text()
-		if name == "" || plainName(name) || n.forward[name] != "" {
+		if name == "" || n.isPlain(name) || n.forward[name] != "" {
 			continue
 		}
-		wire := unused(taken, cleanName(name))
+		wire := unused(taken, n.cleaned(name))
 		taken[wire] = true
 		n.forward[name], n.back[wire] = wire, name
 	}
@@ -59,14 +76,14 @@ func unused(taken map[string]bool, name string) string {
 // append appends the JSON string for a name as the provider has it. A name that was called in an earlier
 // turn but is no tool any more is cleaned without being remembered.
 func (n *toolNames) append(dst []byte, name jsondoc.Value) []byte {
-	if plainName(name.Inner()) {
+	if n.isPlain(name.Inner()) {
 		return append(dst, name...)
 	}
 	text := name.Text()
 	if wire, ok := n.forward[text]; ok {
 		return apierror.AppendString(dst, wire)
 	}
-	return apierror.AppendString(dst, cleanName(text))
+	return apierror.AppendString(dst, n.cleaned(text))
 }
 
 // appendBack appends the JSON string for a name as the client has it.

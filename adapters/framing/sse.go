@@ -20,6 +20,8 @@ var ErrTooLarge = errors.New("a streamed event is larger than 16 MiB")
 type Event struct {
 	Name string // the event's type; "" where the framing has none
 	Data []byte
+	// Exception: the framing itself says that this is an error, of the kind that Name tells.
+	Exception bool
 }
 
 // Splitter cuts one stream into events. It belongs to one stream and one goroutine.

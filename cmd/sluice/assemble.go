@@ -222,6 +222,7 @@ func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params 
 		p.ExtraHeaders[name] = value.Reveal()
 	}
 	provider := adapters.ProviderOf(model)
+	adapters.FromEnvironment(provider, p.Settings, c.LookupEnv)
 	if provider == "demo" && p.APIBase == "" {
 		p.APIBase = "unix://" + s.demoSocket
 	}

@@ -62,7 +62,7 @@ def config(url, ours):
             models.append({"model_name": name, "litellm_params": params})
     for group, more in MORE.items():
         for name, drop in ((group, False), (group + "-drop", True)):
-            params = {"api_key": "sk-upstream-" + group, **more}
+            params = {k: v for k, v in {"api_key": "sk-upstream-" + group, **more}.items() if v is not None}
             params["api_base"] = url + params.pop("base")
             if drop:
                 params["drop_params"] = True

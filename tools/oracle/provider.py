@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 
+import frames
+
 # Request headers that are compared; the others differ by HTTP library and carry nothing.
 HEADERS = ("authorization", "x-api-key", "api-key", "anthropic-version", "anthropic-beta", "content-type", "openai-organization")
 
@@ -52,7 +54,16 @@ DIALECTS = (
 )
 
 
+# InvokeModel's path does not tell the format: the model's name in it does.
+INVOKED = (("titan-embed", "titan_embed"), ("cohere.embed", "cohere_embed_aws"), ("titan", "titan"), ("llama", "llama"),
+           ("mistral", "mistral_text"), ("cohere", "command"), ("anthropic", "anthropic"))
+
+
 def dialect_of(path):
+    if path.endswith(("/converse", "/converse-stream")):
+        return "converse"
+    if path.endswith(("/invoke", "/invoke-with-response-stream")):
+        return next((name for part, name in INVOKED if part in path), "converse")
     return next((name for end, name in DIALECTS if path.endswith(end)), "openai")
 
 
@@ -83,8 +94,14 @@ class _Handler(http.server.BaseHTTPRequestHandler):
                 "headers": {h: self.headers[h] for h in HEADERS if h in self.headers},
             })
         dialect = dialect_of(self.path.split("?")[0])
-        streamed = isinstance(body, dict) and body.get("stream") is True
-        self.answer(p.reply(dialect, streamed))
+        path = self.path.split("?")[0]
+        streamed = isinstance(body, dict) and body.get("stream") is True or path.endswith("-stream")
+        if path.endswith("/invoke"):
+            streamed = False  # whatever the body says
+        r = p.reply(dialect, streamed)
+        if path.endswith("/invoke-with-response-stream") and "events" in r:
+            r = {"chunks": r["events"], **{k: v for k, v in r.items() if k != "events"}}
+        self.answer(r)
 
     def answer(self, r):
         if r.get("hangup"):
@@ -93,11 +110,13 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             return
         body = payload(r)
         self.send_response(r.get("status", 200))
-        self.send_header("content-type", r.get("type") or ("text/event-stream" if "events" in r else
-                                                           "application/x-ndjson" if "lines" in r else "application/json"))
+        kinds = {"events": "text/event-stream", "lines": "application/x-ndjson", "frames": "application/vnd.amazon.eventstream",
+                 "chunks": "application/vnd.amazon.eventstream"}
+        streams = [k for k in kinds if k in r]
+        self.send_header("content-type", r.get("type") or (kinds[streams[0]] if streams else "application/json"))
         for name, value in r.get("headers", {}).items():
             self.send_header(name, value)
-        if "events" in r or "lines" in r or r.get("cut"):
+        if streams or r.get("cut"):
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             self.wfile.write(b"%x\r\n%s\r\n" % (len(body), body) if body else b"")
@@ -118,6 +137,10 @@ def payload(r):
     """The bytes of a reply: raw text, events, or JSON."""
     if "raw" in r:
         return r["raw"].encode()
+    if "frames" in r:
+        return frames.encode(r["frames"])
+    if "chunks" in r:
+        return frames.chunks(r["chunks"])
     if "lines" in r:
         return "".join((x if isinstance(x, str) else json.dumps(x)) + "\n" for x in r["lines"]).encode()
     if "events" in r:
