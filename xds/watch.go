@@ -1,6 +1,7 @@
 package xds
 
 import (
+	"fmt"
 	"time"
 
 	matchingv3 "github.com/cncf/xds/go/xds/type/matcher/v3"
@@ -65,11 +66,20 @@ func onWatched(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithM
 }
 
 // holdWhole keeps an answer until its body is complete. The limit of an attempt in time then holds for all of
-// it, at the price of some instructions of Lua instead of another stream to sluice.
+// it, at the price of some instructions of Lua instead of another stream to sluice. An answer that is empty, or
+// a page for a browser, is none: the next attempt follows.
 func holdWhole() *luav3.Lua {
 	return &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{
-		InlineString: "function envoy_on_response(handle) handle:body() end"}}}
+		InlineString: fmt.Sprintf(wholeScript, names.HeaderVerdict)}}}
 }
+
+const wholeScript = `function envoy_on_response(handle)
+  local body = handle:body()
+  if handle:headers():get(":status") ~= "200" then return end -- judged by what it says
+  if body == nil or body:length() == 0 or body:getBytes(0, 1) == "<" then
+    handle:headers():add("%s", "no answer")
+  end
+end`
 
 func onWhole(l *luav3.Lua) (*commonmatchingv3.ExtensionWithMatcher, error) {
 	whole, err := headerIs(names.HeaderWatch, exactly(names.WatchWhole))

@@ -39,7 +39,7 @@ func (s *step) provider() *provider.Server {
 // Forgets what the provider was asked and lets it give these answers in turn, the last one for ever:
 // ok, a status such as 429 or 429+2s (with retry-after: 2), TEXT in quotes, claude:TEXT, slow:TIME,
 // hang, reset, close, stream:NxTIME (N pieces), cut:N (a stream that breaks after N events), STATUS:CODE (an
-// error's code), filtered, filtered-stream, error-stream, large:BYTES, stall (half an answer), stall-stream (no event).
+// error's code), filtered, filtered-stream, error-stream, large:BYTES, empty, page (HTML), stall (half an answer), stall-stream (no event).
 func cmdAnswers(s *step) {
 	p := s.provider()
 	p.Reset()
@@ -83,6 +83,10 @@ func (s *step) reply(word string) provider.Reply {
 		return provider.FilteredStream("gpt-4o")
 	case "error-stream":
 		return provider.ErrorStream("server_error", "overloaded", "the scripted provider gives up")
+	case "empty":
+		return provider.JSON(200, "")
+	case "page":
+		return provider.HTML(200)
 	case "large":
 		return provider.Chat("gpt-4o", strings.Repeat("large ", s.number(rest)/6), usage12)
 	case "stall": // half an answer
