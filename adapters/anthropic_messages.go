@@ -32,7 +32,7 @@ type message struct {
 	kind                            role
 	role, content, mark, name       jsondoc.Value
 	toolCalls, toolCallID, function jsondoc.Value
-	thinking, refusal               jsondoc.Value
+	thinking, refusal, reasoning    jsondoc.Value
 }
 
 // readMessages takes a validated list of messages apart.
@@ -62,6 +62,8 @@ func readMessages(list jsondoc.Value) []message {
 			m.thinking = v
 		case "refusal":
 			m.refusal = v
+		case "reasoning_content", "reasoning":
+			m.reasoning = v
 		}
 		return true
 	})

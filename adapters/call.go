@@ -20,6 +20,10 @@ type call struct {
 	dropping bool
 	// byTool: a JSON schema was turned into a forced tool.
 	byTool bool
+	// whole: the provider is asked for one answer although the client streams.
+	whole bool
+	// text: a completion is asked for as a chat of one message.
+	text bool
 }
 
 // field is one member of the request. An empty value is a field taken out again.
@@ -111,14 +115,15 @@ func (c *call) set(name string, v jsondoc.Value) {
 	}
 }
 
-// rename moves a field to another name, unless a field of that name is there: then that one wins.
+// rename moves a field to another name, unless a field of that name is there: then that one wins, but for
+// max_tokens, whose newer name does.
 func (c *call) rename(from, to string) {
 	v := c.get(from)
 	if v == "" {
 		return
 	}
 	c.set(from, "")
-	if c.get(to) == "" {
+	if c.get(to) == "" || from == "max_completion_tokens" {
 		c.set(to, v)
 	}
 }

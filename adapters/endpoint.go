@@ -111,6 +111,18 @@ func (t *Target) join(suffix string) string {
 	return t.path + suffix + t.query
 }
 
+// swap is the path of a call under the base URL, which may already end with that of any call.
+func (t *Target) swap(suffix string, any ...string) string {
+	base := t.path
+	for _, s := range any {
+		if cut, ok := strings.CutSuffix(base, s); ok {
+			base = cut
+			break
+		}
+	}
+	return base + suffix + t.query
+}
+
 // setHeaders takes extra_headers. Hop-by-hop headers and those that frame the message are not the
 // config's to set.
 func (t *Target) setHeaders(extra map[string]string) error {

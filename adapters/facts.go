@@ -23,6 +23,7 @@ const (
 	hasName                        // a message with a name
 	hasToolCalls                   // tool_calls, function_call or a tool's result
 	hasNull                        // a member that is null
+	hasToolImage                   // a part of type image_url in a tool's result
 )
 
 // messages validates the messages of a chat request and notes what they hold.
@@ -91,7 +92,13 @@ func (f *facts) message(i int, role, content jsondoc.Value) *apierror.Error {
 	switch {
 	case content.IsArray():
 		*f |= hasParts
+		before := *f
+		*f &^= hasImage
 		f.parts(content)
+		if *f&hasImage != 0 && role.Is("tool") {
+			*f |= hasToolImage
+		}
+		*f |= before
 	case content.Exists() && !content.IsString():
 		at := "messages[" + strconv.Itoa(i) + "].content"
 		return refused(at, "'%s' must be a string or an array of parts, not %s.", at, kindOf(content))

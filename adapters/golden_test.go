@@ -37,11 +37,11 @@ func init() {
 // golden is one case: a txtar file with
 //
 //	params.json    the deployment's parameters; model, api_key … (optional)
-//	op             chat, completion or embedding (optional)
+//	op             chat, completion, embedding or rerank (optional)
 //	in.json        the client's request
 //	web/NAME       a file at http://web.test/NAME, for URLs in in.json (optional)
 //	upstream.http  status and headers of the answer, one a line (optional)
-//	upstream.json, .sse, .txt   its body
+//	upstream.json, .sse, .ndjson, .txt   its body
 //	upstream.aws   its body as AWS's event stream: an event a line, its name and its JSON (see framesOf)
 //
 // and what is expected: want.request, want.json, want.sse, want.error, want.usage.
@@ -112,6 +112,7 @@ func (g *golden) params(provider string) Params {
 		ExtraBody                                        json.RawMessage
 		DropParams                                       bool
 		AdditionalDropParams                             []string
+		BaseModel                                        string
 		Settings                                         map[string]string
 		Fetcher                                          *fetch.Fetcher `json:"-"`
 	}
@@ -134,8 +135,11 @@ func (g *golden) params(provider string) Params {
 		}
 		return p
 	}
-	if p.APIKey == "" {
+	switch p.APIKey {
+	case "":
 		p.APIKey = "sk-test-0123456789"
+	case "-":
+		p.APIKey = "" // none at all
 	}
 	if p.APIBase == "" && row != nil && row.base == "" {
 		p.APIBase = "http://127.0.0.1:8000/v1"
@@ -186,6 +190,8 @@ func (g *golden) request() *Request {
 		op = Completion
 	case "embedding":
 		op = Embedding
+	case "rerank":
+		op = Rerank
 	}
 	r, err := Parse(op, in)
 	if err != nil {
@@ -200,6 +206,7 @@ func (g *golden) upstream() (status int, header func(string) string, body []byte
 	status = 200
 	for _, kind := range [...]struct{ name, media string }{
 		{"upstream.json", "application/json"}, {"upstream.sse", "text/event-stream"}, {"upstream.txt", "text/html"},
+		{"upstream.ndjson", "application/x-ndjson"},
 	} {
 		if b, found := g.file(kind.name); found {
 			body, ok = b, true

@@ -1,6 +1,8 @@
 package adapters
 
 import (
+	"strings"
+
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -10,13 +12,9 @@ import (
 type bearerHost struct{}
 
 func (bearerHost) address(c *call, out *Outgoing) *apierror.Error {
-	switch c.r.op {
-	case Chat:
-		out.Path = c.t.join("/chat/completions")
-	case Completion:
-		out.Path = c.t.join("/completions")
-	case Embedding:
-		out.Path = c.t.join("/embeddings")
+	out.Path = c.t.join(openAIVerb(c.r.op))
+	if c.r.op == Rerank {
+		out.Path = c.t.rerankPath()
 	}
 	out.Headers = append(make([]Header, 0, 5+len(c.t.headers)),
 		Header{"content-type", "application/json"}, Header{"accept", accepts(c.r)})
@@ -36,4 +34,26 @@ func accepts(r *Request) string {
 		return "text/event-stream, application/json"
 	}
 	return "application/json"
+}
+
+// openAIVerb is the end of a call's path.
+func openAIVerb(op Op) string {
+	switch op {
+	case Completion:
+		return "/completions"
+	case Embedding:
+		return "/embeddings"
+	case Rerank:
+		return "/rerank"
+	}
+	return "/chat/completions"
+}
+
+// rerankPath is where a provider with OpenAI's format reranks: beside the versioned API, or in it, as its
+// quirk says.
+func (t *Target) rerankPath() string {
+	if base, ok := strings.CutSuffix(t.path, "/v1/rerank"); ok && t.p.quirks.rerank == "/rerank" {
+		return base + "/rerank" + t.query
+	}
+	return t.join(t.p.quirks.rerank)
 }

@@ -27,9 +27,12 @@ func (openAI) body(c *call) ([]byte, *apierror.Error) {
 	}
 	dst := append(make([]byte, 0, size), `{"model":`...)
 	dst = apierror.AppendString(dst, c.model)
+	if c.r.op == Rerank {
+		return append(appendRerank(dst, c, rerankTakes), '}'), nil
+	}
 	for i := range c.fields {
 		f := &c.fields[i]
-		if f.value == "" || f.name == "model" || f.name == "stream_options" && !c.r.stream {
+		if f.value == "" || f.name == "model" || f.name == "stream_options" && (!c.r.stream || c.whole) {
 			continue // OpenAI refuses stream_options in a call that is no stream
 		}
 		dst = append(apierror.AppendString(append(dst, ','), f.name), ':')
@@ -45,12 +48,15 @@ func (openAI) body(c *call) ([]byte, *apierror.Error) {
 	if c.wantsStreamUsage() && c.get("stream_options") == "" {
 		dst = append(dst, `,"stream_options":{"include_usage":true}`...)
 	}
+	if c.asFloats() {
+		dst = append(dst, `,"encoding_format":"base64"`...)
+	}
 	return append(dst, '}'), nil
 }
 
 // wantsStreamUsage: a stream whose usage is not reported would go unpaid.
 func (c *call) wantsStreamUsage() bool {
-	return c.r.stream && c.r.op != Embedding && !c.t.p.quirks.noStreamOptions
+	return c.r.stream && !c.whole && (c.r.op == Chat || c.r.op == Completion) && !c.t.p.quirks.noStreamOptions
 }
 
 // appendStreamOptions keeps the client's options and asks for the usage.

@@ -22,6 +22,11 @@ var openAIParams = []string{
 // applyQuirks brings the call's fields into the shape that the provider takes.
 func (c *call) applyQuirks() *apierror.Error {
 	q := &c.t.p.quirks
+	if c.r.op == Embedding && q.embedTakes != nil {
+		return c.unsupported(func(name string) bool {
+			return slices.Contains(embeddingParams, name) && !slices.Contains(q.embedTakes, name)
+		})
+	}
 	if c.r.op != Chat {
 		return nil
 	}
@@ -36,6 +41,9 @@ func (c *call) applyQuirks() *apierror.Error {
 		}); err != nil {
 			return err
 		}
+	}
+	if err := c.refuse(q); err != nil {
+		return err
 	}
 	for _, name := range q.silent {
 		c.set(name, "")
@@ -52,10 +60,43 @@ func (c *call) applyQuirks() *apierror.Error {
 			return err
 		}
 	}
+	if tools := c.get("tools"); !c.markingCache() && strings.Contains(string(tools), `"cache_control"`) {
+		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "cache_control")))
+	}
+	if q.wholeJSON && c.r.stream && c.get("response_format") != "" && !c.get("response_format").Get("type").Is("text") {
+		c.whole = true
+		c.set("stream", "")
+	}
 	if q.jsonByTool != nil && q.jsonByTool(c.model) {
 		return c.schemaAsTool()
 	}
 	return nil
+}
+
+// embeddingParams are the optional parameters of OpenAI's embeddings API.
+var embeddingParams = []string{"encoding_format", "dimensions", "user"}
+
+// refuse takes out what the provider or the model does not take, or refuses the call because of it.
+func (c *call) refuse(q *quirks) *apierror.Error {
+	if q.refuses == nil && q.efforts == nil {
+		return nil
+	}
+	reasons := q.efforts == nil || namesAny(c.model, q.efforts)
+	return c.unsupported(func(name string) bool {
+		return slices.Contains(q.refuses, name) || !reasons && (name == "reasoning_effort" || name == "thinking")
+	})
+}
+
+// namesAny tells whether a model's name holds one of the parts.
+func namesAny(model string, parts []string) bool {
+	return slices.ContainsFunc(parts, func(p string) bool { return strings.Contains(model, p) })
+}
+
+// markingCache tells whether cache_control marks are sent.
+func (c *call) markingCache() bool {
+	q := &c.t.p.quirks
+	return q.markCache && (q.markModels == nil || namesAny(strings.ToLower(c.model), q.markModels)) ||
+		q.markOwn && !c.t.endpoint.Public
 }
 
 // schemaAsTool asks for the answer that a JSON schema describes as the arguments of a forced tool.
@@ -131,18 +172,9 @@ func (c *call) reasoningRules() *apierror.Error {
 		not = notOSeries
 	case isGPT5(c.model):
 		not = notGPT5
-		if e := c.get("reasoning_effort").Get("effort"); e != "" {
-			c.set("reasoning_effort", e)
-		}
-		if e := c.get("reasoning_effort"); isFirstGPT5(c.model) && (e.Is("none") || e.Is("xhigh")) {
-			if err := c.unsupportedField("reasoning_effort"); err != nil {
-				return err
-			}
-		}
-		if c.get("reasoning_effort").Is("none") {
-			// Without reasoning these models sample like others.
+		if samples, err := c.gpt5Effort(c.model); samples || err != nil {
 			c.rename("max_tokens", "max_completion_tokens")
-			return nil
+			return err
 		}
 	case isPlainGPT(c.model):
 		return c.unsupported(func(name string) bool { return slices.Contains(notPlain, name) })
@@ -154,6 +186,20 @@ func (c *call) reasoningRules() *apierror.Error {
 		c.set("temperature", "")
 	}
 	return c.unsupported(func(name string) bool { return slices.Contains(not, name) })
+}
+
+// gpt5Effort brings the effort into the shape of the gpt-5 series and tells whether the model samples like
+// others, which it does without reasoning.
+func (c *call) gpt5Effort(model string) (samples bool, err *apierror.Error) {
+	if e := c.get("reasoning_effort").Get("effort"); e != "" {
+		c.set("reasoning_effort", e)
+	}
+	if e := c.get("reasoning_effort"); isFirstGPT5(model) && (e.Is("none") || e.Is("xhigh")) {
+		if err := c.unsupportedField("reasoning_effort"); err != nil {
+			return false, err
+		}
+	}
+	return c.get("reasoning_effort").Is("none"), nil
 }
 
 // vllm takes an effort for thinking, and schemas without what its tool parsers stumble over.
@@ -185,17 +231,45 @@ func vllmEffort(budget int64) string {
 	return "minimal"
 }
 
-// mistral has parameters of its own and refuses what it does not know.
+// mistral has parameters of its own and refuses what it does not know. Magistral always reasons.
 //
 // https://docs.mistral.ai/api/
 func mistral(c *call) *apierror.Error {
-	if choice := c.get("tool_choice"); choice.IsObject() || choice.Is("required") {
+	if c.get("tool_choice").Is("required") {
 		c.set("tool_choice", `"any"`)
 	}
 	if tools := c.get("tools"); tools != "" {
-		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "$id", "$schema", "strict", "cache_control")))
+		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "$id", "$schema", "cache_control")))
+	}
+	if strings.Contains(c.model, "magistral") {
+		c.set("reasoning_effort", "")
+		c.set("thinking", "")
 	}
 	return nil
+}
+
+// fireworks calls a choice that has to be made any, and takes no schema beside tools.
+//
+// https://docs.fireworks.ai/guides/function-calling
+func fireworks(c *call) *apierror.Error {
+	if c.get("tool_choice").Is("required") {
+		c.set("tool_choice", `"any"`)
+	}
+	return nil
+}
+
+// xai refuses stop and frequency_penalty for its reasoning models.
+//
+// https://docs.x.ai/docs/guides/reasoning
+func xai(c *call) *apierror.Error {
+	if tools := c.get("tools"); tools != "" {
+		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "strict")))
+	}
+	reasoning := namesAny(c.model, []string{"grok-4", "grok-code-fast"})
+	return c.unsupported(func(name string) bool {
+		return name == "stop" && (reasoning || strings.Contains(c.model, "grok-3-mini")) ||
+			name == "frequency_penalty" && reasoning
+	})
 }
 
 // deepSeek has thinking on or off, without degrees.
@@ -220,8 +294,13 @@ func deepSeek(c *call) *apierror.Error {
 	return nil
 }
 
-// openRouter calls the highest effort xhigh.
+// openRouter calls the highest effort xhigh, and tells what a call cost if it is asked to.
+//
+// https://openrouter.ai/docs/use-cases/usage-accounting
 func openRouter(c *call) *apierror.Error {
+	if c.get("usage") == "" {
+		c.set("usage", `{"include":true}`)
+	}
 	if c.get("reasoning_effort").Is("max") {
 		c.set("reasoning_effort", `"xhigh"`)
 	}

@@ -20,9 +20,14 @@ type openAIReply struct {
 	// begun and finished hold one bit a choice, so that a stream cut off is told from one that ended.
 	begun, finished uint64
 	byTool          bool // the content comes as the arguments of a forced tool
+	// filtered is what Azure said about the prompt in an event without choices; the next one tells it.
+	filtered jsondoc.Value
 }
 
 func (openAI) translator(c *call, p *Reply) translator {
+	if c.r.op == Rerank {
+		return &rerankReply{p: p}
+	}
 	return &openAIReply{p: p, byTool: c.byTool}
 }
 
@@ -43,6 +48,12 @@ func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 	t.p.answeredBy(doc.Get("model"))
 	t.p.served(doc.Get("service_tier"))
 	t.patch.Set("model", t.p.alias)
+	if tier := doc.Get("service_tier"); t.p.call.t.p.quirks.tiers && tier.IsString() && !tier.Is("default") && !tier.Is("flex") {
+		t.patch.Set("service_tier", `"auto"`)
+	}
+	if list == "data" && t.p.call.asFloats() {
+		t.patch.Set("data", floatsOf(doc.Get("data")))
+	}
 	return t.patch.Append(dst, doc), nil
 }
 
@@ -78,6 +89,9 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		t.p.served(doc.Get("service_tier"))
 	}
 	t.patch.Set("model", t.p.alias)
+	if t.p.call.t.p.quirks.promptFilter && t.aboutPrompt(doc, choices) {
+		return dst, nil
+	}
 	if !t.p.call.r.includeUsage && usage != "" {
 		if usage.Exists() && first(choices) == "" {
 			return dst, nil
@@ -87,6 +101,25 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 	dst = append(dst, "data: "...)
 	dst = t.patch.Append(dst, doc)
 	return append(dst, "\n\n"...), nil
+}
+
+// aboutPrompt keeps what an event without choices says about the prompt, and puts it into the next one:
+// clients look for a choice in every event but the last.
+//
+// https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/content-streaming
+func (t *openAIReply) aboutPrompt(doc *jsondoc.Doc, choices jsondoc.Value) (held bool) {
+	if first(choices) == "" {
+		results := doc.Get("prompt_filter_results")
+		if results != "" {
+			t.filtered = jsondoc.Value(strings.Clone(string(results)))
+		}
+		return results != "" && !doc.Get("usage").Exists()
+	}
+	if t.filtered != "" {
+		t.patch.Set("prompt_filter_results", t.filtered)
+		t.filtered = ""
+	}
+	return false
 }
 
 // follow notes which choices have begun and which have finished, and tells whether they have to be

@@ -17,7 +17,12 @@ type provider struct {
 	host    host
 	// keyless providers are self-hosted and work without an API key.
 	keyless bool
-	quirks  quirks
+	// setup takes the provider's own settings, after the rest of the Target is made; nil if it has none.
+	setup func(*Target, *Params) error
+	// settings are the environment variables that a setting comes from where the deployment has none;
+	// api_version and api_base among them.
+	settings map[string][]string
+	quirks   quirks
 }
 
 // quirks is what differs between providers of one dialect.
@@ -27,6 +32,9 @@ type quirks struct {
 	// takes are the OpenAI parameters that the provider takes, nil for all of them; others are refused,
 	// or dropped with drop_params. also extends the list.
 	takes, also []string
+	// refuses are parameters that it does not take, where takes is nil. efforts are parts of the names of the
+	// models that take reasoning_effort, nil for all.
+	refuses, efforts []string
 	// silent are parameters that are left out and that nobody misses.
 	silent []string
 	// rename maps OpenAI's parameters to the provider's.
@@ -37,21 +45,37 @@ type quirks struct {
 	prefix string
 	// noStreamOptions: the provider refuses stream_options and reports a stream's usage without them.
 	noStreamOptions bool
-	// markCache: the provider reads cache_control marks; others never see them.
-	markCache bool
-	// noNames: only tool messages may have a name. noNulls: a message's member may not be null.
-	noNames, noNulls bool
+	// markCache: the provider reads cache_control marks; others never see them. markModels are parts of the
+	// names of the models that do, nil for all. markOwn: whoever imitates it at an api_base may read them.
+	markCache, markOwn bool
+	markModels         []string
+	// noNames: only tool messages may have a name. noEmpty: an assistant or system message that says nothing
+	// is left out.
+	noNames, noEmpty bool
 	// noReasoningBack: the reasoning_content of an earlier answer is refused.
 	noReasoningBack bool
+	// promptFilter: a stream begins with an event about the prompt that has no choices.
+	promptFilter bool
+	// floats: embeddings are asked for in base64, which is shorter, and given as numbers.
+	floats bool
 	// versioned: the base URL ends in /v1, which an api_base may leave out.
 	versioned bool
 	// bytesOnly: images go as bytes, never as URLs, although the dialect has them.
 	bytesOnly bool
-	// plainText: content that is all text is sent as one string.
-	plainText bool
+	// plainText: content that is all text is sent as one string. textOnly: of other content, too, only the
+	// text, because the provider refuses lists.
+	plainText, textOnly bool
+	// embedTakes are the parameters of embeddings that it takes, nil for all.
+	embedTakes []string
+	// tiers: the provider has words of its own for the service tier of an answer.
+	tiers bool
+	// wholeJSON: the provider does not stream answers with a response_format.
+	wholeJSON bool
 	// jsonByTool tells the models that get a JSON schema as a forced tool, whose arguments become the
 	// content, because they have no structured output.
 	jsonByTool func(model string) bool
+	// rerank is the path of its rerank API under the base URL; "" if it has none.
+	rerank string
 	// chats tells the models that answer chats only: a completion is asked for as one.
 	chats func(model string) bool
 }
@@ -64,27 +88,24 @@ var (
 		"frequency_penalty", "max_tokens", "max_completion_tokens", "presence_penalty",
 		"response_format", "temperature", "top_p", "reasoning_effort", "web_search_options",
 	}
+	// newer are OpenAI's words that most others do not know.
+	newer        = []string{"thinking", "verbosity", "context_management"}
 	mistralTakes = []string{
 		"temperature", "top_p", "max_tokens", "max_completion_tokens", "tools", "tool_choice", "seed",
-		"stop", "response_format", "parallel_tool_calls", "reasoning_effort",
-	}
-	cerebrasTakes = []string{
-		"max_tokens", "max_completion_tokens", "response_format", "seed", "stop", "temperature",
-		"top_p", "tool_choice", "tools", "reasoning_effort", "logprobs", "top_logprobs", "parallel_tool_calls",
-	}
-	nvidiaTakes = []string{
-		"temperature", "top_p", "frequency_penalty", "presence_penalty", "max_tokens",
-		"max_completion_tokens", "stop", "seed", "tools", "tool_choice", "parallel_tool_calls",
-		"response_format",
+		"stop", "response_format", "parallel_tool_calls", "reasoning_effort", "thinking",
 	}
 )
 
-// providers holds every provider that is built. One more provider with OpenAI's API is one more row,
-// here if it has quirks, in plainProviders if it has none.
+// providers holds every provider that is built. One more provider with OpenAI's API is one more row, in
+// compatible.json if what sets it apart can be said there, here otherwise.
 var providers = append([]provider{
 	{
 		name: "openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, noReasoningBack: true, noNulls: true, chats: isOwnChat},
+		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, noReasoningBack: true, markOwn: true, chats: isOwnChat},
+	},
+	{
+		name: "text-completion-openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
+		dialect: openAI{}, host: bearer,
 	},
 	{
 		name: "anthropic", base: "https://api.anthropic.com", env: []string{"ANTHROPIC_API_KEY"},
@@ -98,12 +119,19 @@ var providers = append([]provider{
 	{
 		name: "groq", base: "https://api.groq.com/openai/v1", env: []string{"GROQ_API_KEY"},
 		dialect: openAI{}, host: bearer,
-		quirks: quirks{noNulls: true, noReasoningBack: true, jsonByTool: groqJSONByTool},
+		quirks: quirks{
+			noReasoningBack: true, jsonByTool: groqJSONByTool, wholeJSON: true, tiers: true, rename: plainMax, silent: []string{"user"},
+			refuses: append([]string{"web_search_options"}, newer...), efforts: []string{"gpt-oss", "qwen3"},
+		},
 	},
 	{
 		name: "together_ai", base: "https://api.together.ai/v1",
 		env:     []string{"TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"},
-		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+		dialect: openAI{}, host: bearer,
+		quirks: quirks{
+			rename: plainMax, silent: []string{"user"}, refuses: newer, rerank: "/rerank",
+			efforts: []string{"gpt-oss", "GLM-", "Kimi-K", "MiniMax-M", "DeepSeek-", "Qwen3", "Nemotron"},
+		},
 	},
 	{
 		name: "mistral", base: "https://api.mistral.ai/v1", env: []string{"MISTRAL_API_KEY"},
@@ -111,66 +139,97 @@ var providers = append([]provider{
 		quirks: quirks{
 			takes: mistralTakes, rename: []renaming{{"max_completion_tokens", "max_tokens"}, {"seed", "random_seed"}},
 			silent: []string{"user", "stream_options"}, noStreamOptions: true, special: mistral,
-			noNames: true, noNulls: true, noReasoningBack: true, plainText: true, versioned: true,
+			noNames: true, noEmpty: true, noReasoningBack: true, plainText: true, versioned: true,
+			efforts:    []string{"magistral", "mistral-medium", "mistral-small-latest", "mistral-small-26", "mistral-large-4", "glm-", "vibe"},
+			embedTakes: []string{"encoding_format"},
 		},
 	},
 	{
 		name: "deepseek", base: "https://api.deepseek.com/beta", env: []string{"DEEPSEEK_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax, special: deepSeek, plainText: true},
+		dialect: openAI{}, host: bearer, quirks: quirks{
+			rename: plainMax, special: deepSeek, plainText: true, textOnly: true, silent: []string{"user"},
+			refuses: []string{"verbosity", "context_management"},
+		},
 	},
 	{
 		name: "fireworks_ai", base: "https://api.fireworks.ai/inference/v1",
 		env:     []string{"FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"},
 		dialect: openAI{}, host: bearer,
-		quirks: quirks{prefix: "accounts/fireworks/models/", rename: plainMax},
+		quirks: quirks{
+			prefix: "accounts/fireworks/models/", rename: plainMax, special: fireworks, rerank: "/rerank",
+			refuses: []string{
+				"verbosity", "context_management", "store", "modalities", "audio", "safety_identifier", "web_search_options",
+				"prompt_cache_retention", "functions", "function_call",
+			},
+			efforts:    []string{"deepseek-v3p", "deepseek-v4", "glm-", "gpt-oss", "kimi-k2p", "kimi-k3", "minimax-m", "qwen3", "nemotron"},
+			embedTakes: []string{"dimensions"},
+		},
 	},
 	{
 		name: "perplexity", base: "https://api.perplexity.ai", env: []string{"PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{takes: perplexityTakes, silent: []string{"user"}, rename: plainMax},
+		dialect: openAI{}, host: bearer, quirks: quirks{
+			takes: perplexityTakes, silent: []string{"user", "stream_options"}, rename: plainMax, noStreamOptions: true,
+			efforts: []string{"reasoning", "deep-research"},
+		},
 	},
 	{
 		name: "openrouter", base: "https://openrouter.ai/api/v1", env: []string{"OPENROUTER_API_KEY", "OR_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{special: openRouter, markCache: true},
+		dialect: openAI{}, host: bearer, quirks: quirks{
+			special: openRouter, markCache: true, markModels: []string{"claude", "gemini", "minimax", "glm"}, silent: []string{"user"},
+			refuses: []string{"verbosity", "context_management"},
+		},
 	},
 	{
 		name: "xai", base: "https://api.x.ai/v1", env: []string{"XAI_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{},
+		dialect: openAI{}, host: bearer,
+		quirks: quirks{
+			refuses: append([]string{
+				"store", "modalities", "audio", "prediction", "service_tier", "safety_identifier", "prompt_cache_key",
+				"prompt_cache_retention", "functions", "function_call",
+			}, newer...),
+			special: xai, rename: plainMax, efforts: []string{"grok-4.", "grok-build", "grok-code", "grok-3-mini"},
+		},
 	},
 	{
-		name: "cerebras", base: "https://api.cerebras.ai/v1", env: []string{"CEREBRAS_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{takes: cerebrasTakes, rename: plainMax},
+		name: "azure", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
+		setup: azureSetup, settings: azureSettings,
+		quirks: quirks{special: azure, noReasoningBack: true, promptFilter: true, floats: true},
 	},
 	{
-		name: "nvidia_nim", base: "https://integrate.api.nvidia.com/v1", env: []string{"NVIDIA_NIM_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{takes: nvidiaTakes, silent: []string{"user"}, rename: plainMax},
+		name: "azure_text", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
+		setup: azureSetup, settings: azureSettings,
 	},
 	{
-		name: "deepinfra", base: "https://api.deepinfra.com/v1/openai", env: []string{"DEEPINFRA_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+		name: "azure_ai", env: []string{"AZURE_AI_API_KEY"}, dialect: openAI{}, host: azureAIHost{},
+		setup: azureSetup, settings: azureAISettings,
+		quirks: quirks{
+			noReasoningBack: true, plainText: true, rerank: "/v1/rerank", silent: []string{"user"}, refuses: newer,
+			efforts: []string{"reason", "gpt-5", "gpt-6", "deepseek", "DeepSeek", "grok-4", "kimi", "Kimi", "GLM", "MiniMax", "Thinking", "DS-R1"},
+		},
 	},
 	{
-		name: "sambanova", base: "https://api.sambanova.ai/v1", env: []string{"SAMBANOVA_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+		name: "cohere", base: "https://api.cohere.com", env: []string{"COHERE_API_KEY", "CO_API_KEY"},
+		dialect: cohere{}, host: cohereHost{},
 	},
 	{
-		name: "moonshot", base: "https://api.moonshot.ai/v1", env: []string{"MOONSHOT_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{rename: plainMax},
+		name: "cohere_chat", base: "https://api.cohere.com", env: []string{"COHERE_API_KEY", "CO_API_KEY"},
+		dialect: cohere{}, host: cohereHost{},
+	},
+	{
+		name: "ollama", base: "http://localhost:11434", env: []string{"OLLAMA_API_KEY"}, keyless: true,
+		dialect: ollama{generate: true}, host: ollamaHost{generate: true},
+	},
+	{
+		name: "ollama_chat", base: "http://localhost:11434", env: []string{"OLLAMA_API_KEY"}, keyless: true,
+		dialect: ollama{}, host: ollamaHost{},
 	},
 	{
 		name: "hosted_vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, noNulls: true, special: vllm},
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, special: vllm, rerank: "/rerank"},
 	},
 	{
 		name: "vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, noNulls: true, special: vllm},
-	},
-	{
-		name: "lm_studio", env: []string{"LM_STUDIO_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{},
-	},
-	{
-		name: "llamafile", base: "http://127.0.0.1:8080/v1", env: []string{"LLAMAFILE_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{},
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, special: vllm, rerank: "/rerank"},
 	},
 	{
 		name: "litellm_proxy", env: []string{"LITELLM_PROXY_API_KEY"}, keyless: true,
@@ -189,44 +248,12 @@ var providers = append([]provider{
 		name: "demo", env: []string{"DEMO_API_KEY"}, keyless: true,
 		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
 	},
-}, plainRows()...)
-
-// plainProviders have OpenAI's API and no quirks that we know of.
-var plainProviders = []struct{ name, base, env string }{
-	{"aiml", "https://api.aimlapi.com/v1", "AIML_API_KEY"},
-	{"dashscope", "https://dashscope-intl.aliyuncs.com/compatible-mode/v1", "DASHSCOPE_API_KEY"},
-	{"featherless_ai", "https://api.featherless.ai/v1", "FEATHERLESS_AI_API_KEY"},
-	{"hyperbolic", "https://api.hyperbolic.xyz/v1", "HYPERBOLIC_API_KEY"},
-	{"inception", "https://api.inceptionlabs.ai/v1", "INCEPTION_API_KEY"},
-	{"lambda_ai", "https://api.lambda.ai/v1", "LAMBDA_API_KEY"},
-	{"meta_llama", "https://api.llama.com/compat/v1", "LLAMA_API_KEY"},
-	{"minimax", "https://api.minimax.io/v1", "MINIMAX_API_KEY"},
-	{"morph", "https://api.morphllm.com/v1", "MORPH_API_KEY"},
-	{"nebius", "https://api.studio.nebius.ai/v1", "NEBIUS_API_KEY"},
-	{"novita", "https://api.novita.ai/v3/openai", "NOVITA_API_KEY"},
-	{"nscale", "https://inference.api.nscale.com/v1", "NSCALE_API_KEY"},
-	{"scaleway", "https://api.scaleway.ai/v1", "SCW_SECRET_KEY"},
-	{"v0", "https://api.v0.dev/v1", "V0_API_KEY"},
-	{"vercel_ai_gateway", "https://ai-gateway.vercel.sh/v1", "VERCEL_AI_GATEWAY_API_KEY"},
-	{"volcengine", "https://ark.cn-beijing.volces.com/api/v3", "VOLCENGINE_API_KEY"},
-	{"wandb", "https://api.inference.wandb.ai/v1", "WANDB_API_KEY"},
-	{"zai", "https://api.z.ai/api/paas/v4", "ZAI_API_KEY"},
-}
-
-func plainRows() []provider {
-	rows := make([]provider, 0, len(plainProviders))
-	for _, p := range plainProviders {
-		rows = append(rows, provider{name: p.name, base: p.base, env: []string{p.env}, dialect: openAI{}, host: bearer})
-	}
-	return rows
-}
+}, compatibleRows()...)
 
 // notBuilt are providers of LiteLLM's that have no row yet.
 var notBuilt = []string{
-	"ai21", "azure", "azure_ai", "cohere", "cohere_chat", "cloudflare", "databricks",
-	"gemini", "github", "github_copilot", "huggingface", "ollama", "ollama_chat",
-	"replicate", "sagemaker", "snowflake", "text-completion-openai", "vertex_ai", "vertex_ai_beta",
-	"voyage", "watsonx",
+	"cloudflare", "gemini", "github_copilot", "replicate", "sagemaker", "snowflake", "vertex_ai",
+	"vertex_ai_beta", "voyage", "watsonx",
 }
 
 // EnvKey is the environment variable that holds a provider's API key by convention, or "".
@@ -242,6 +269,15 @@ func EnvKey(name string) string {
 func EnvKeys(name string) []string {
 	if p := byName(name); p != nil {
 		return slices.Clone(p.env)
+	}
+	return nil
+}
+
+// EnvSettings are the environment variables that a provider's settings come from where the deployment has
+// none, by the setting's name in litellm_params: api_base, api_version, tenant_id ….
+func EnvSettings(name string) map[string][]string {
+	if p := byName(name); p != nil {
+		return p.settings
 	}
 	return nil
 }

@@ -17,6 +17,7 @@ const (
 	Chat       Op = iota // POST /v1/chat/completions
 	Completion           // POST /v1/completions
 	Embedding            // POST /v1/embeddings
+	Rerank               // POST /v1/rerank, which is Cohere's: https://docs.cohere.com/reference/rerank
 )
 
 // String is the name of the call in logs and metrics.
@@ -28,6 +29,8 @@ func (op Op) String() string {
 		return "completion"
 	case Embedding:
 		return "embedding"
+	case Rerank:
+		return "rerank"
 	}
 	return fmt.Sprintf("Op(%d)", uint8(op))
 }

@@ -31,6 +31,8 @@ type Params struct {
 	DropParams bool
 	// AdditionalDropParams are request fields that are never sent.
 	AdditionalDropParams []string
+	// BaseModel is model_info.base_model: what an Azure deployment's name does not tell.
+	BaseModel string
 	// Settings are those of particular providers by their names in litellm_params: aws_region_name,
 	// vertex_project, tenant_id …. Some are secrets.
 	Settings map[string]string
@@ -54,9 +56,16 @@ type Target struct {
 	dropping bool
 	version  string
 	org      string
-	fetcher  *fetch.Fetcher
-	own      string     // the provider's base URL for this deployment, where it depends on its settings
-	aws      *awsTarget // nil but for deployments on AWS
+	// baseModel is the model behind a deployment whose name does not tell.
+	baseModel string
+	// bearer or tokens stand for the API key where there is none; missing is the variable of a key that is
+	// lacking, whatever the address.
+	bearer  string
+	tokens  *tokenSource
+	missing string
+	fetcher *fetch.Fetcher
+	own     string     // the provider's base URL for this deployment, where it depends on its settings
+	aws     *awsTarget // nil but for deployments on AWS
 }
 
 // FromEnvironment completes the settings of a provider's deployment (see [Params.Settings]) from the environment
@@ -84,7 +93,7 @@ func New(p Params) (*Target, error) {
 	}
 	t := &Target{
 		p: row, model: model, key: p.APIKey, dropping: p.DropParams,
-		version: p.APIVersion, org: p.Organization, fetcher: p.Fetcher,
+		version: p.APIVersion, org: p.Organization, baseModel: p.BaseModel, fetcher: p.Fetcher,
 	}
 	for _, path := range p.AdditionalDropParams {
 		drop, err := parseDropPath(path)
@@ -116,6 +125,11 @@ func New(p Params) (*Target, error) {
 	if len(p.ExtraBody) > 0 && string(p.ExtraBody) != "null" {
 		if t.extra, err = jsondoc.Parse(slices.Clone([]byte(p.ExtraBody))); err != nil {
 			return nil, fmt.Errorf("extra_body: not a valid JSON object: %w", err)
+		}
+	}
+	if t.p.setup != nil {
+		if err := t.p.setup(t, &p); err != nil {
+			return nil, err
 		}
 	}
 	return t, nil
@@ -163,6 +177,9 @@ func (t *Target) Endpoint() Endpoint { return t.endpoint }
 // MissingCredential is the environment variable that would hold the API key this deployment lacks, or
 // "" if it lacks none. Self-hosted endpoints need no key.
 func (t *Target) MissingCredential() string {
+	if t.missing != "" {
+		return t.missing
+	}
 	if t.key != "" || t.p.keyless || !t.endpoint.Public || t.hasHeader("authorization") || t.hasHeader("x-api-key") {
 		return ""
 	}
@@ -178,20 +195,30 @@ func (t *Target) Supports(r *Request) *apierror.Error {
 
 // begin is the call as the dialect will write it.
 func (t *Target) begin(r *Request) (call, *apierror.Error) {
-	d := t.p.dialect
+	d, text := t.p.dialect, false
 	switch {
-	case d.carries(r.op) && !t.onlyChats(r):
+	case t.carries(r.op) && !t.onlyChats(r):
 	case r.op == Completion && d.carries(Chat):
 		chat, err := asChat(r)
 		if err != nil {
 			return call{}, err
 		}
-		r = chat
+		r, text = chat, true
 	default:
 		return call{}, refused("model", "Provider %s has no API for %s requests.", t.p.name, r.op)
 	}
 	c := newCall(t, r)
+	c.text = text
 	return c, d.supports(&c)
+}
+
+// carries tells whether the provider has an operation. Among those with OpenAI's format, only the quirks
+// tell who reranks.
+func (t *Target) carries(op Op) bool {
+	if _, plain := t.p.dialect.(openAI); plain && op == Rerank {
+		return t.p.quirks.rerank != ""
+	}
+	return t.p.dialect.carries(op)
 }
 
 // onlyChats tells whether a completion has to be asked for as a chat, although the provider has

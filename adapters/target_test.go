@@ -69,7 +69,7 @@ func TestResolve(t *testing.T) {
 		{"fireworks_ai/llama-v3", "", "fireworks_ai", "accounts/fireworks/models/llama-v3"},
 		{"fireworks_ai/accounts/me/models/x", "", "fireworks_ai", "accounts/me/models/x"},
 		{"mixtral", "https://api.groq.com/openai/v1", "groq", "mixtral"},
-		{"meta/llama", "https://api.groq.com/openai/v1", "groq", "meta/llama"},
+		{"acme/llama", "https://api.groq.com/openai/v1", "groq", "acme/llama"},
 	} {
 		target, err := New(Params{Model: c.model, APIBase: c.base})
 		if err != nil {

@@ -39,6 +39,8 @@ func (r *Request) validate() *apierror.Error {
 		return r.validateMessages()
 	case Completion:
 		return validateInput("prompt", r.doc.Get("prompt"))
+	case Rerank:
+		return r.validateRerank()
 	default:
 		return validateInput("input", r.doc.Get("input"))
 	}

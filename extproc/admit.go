@@ -13,6 +13,9 @@ import (
 
 // opOf is the call that a path stands for.
 func opOf(path string) (adapters.Op, *apierror.Error) {
+	if path == "/v2/rerank" { // Cohere's clients have their own version
+		return adapters.Rerank, nil
+	}
 	switch strings.TrimPrefix(path, "/v1") {
 	case "/chat/completions":
 		return adapters.Chat, nil
@@ -20,6 +23,8 @@ func opOf(path string) (adapters.Op, *apierror.Error) {
 		return adapters.Completion, nil
 	case "/embeddings":
 		return adapters.Embedding, nil
+	case "/rerank":
+		return adapters.Rerank, nil
 	}
 	return 0, apierror.New(apierror.NotFound, 404, "there is no %s here", path)
 }

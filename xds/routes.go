@@ -20,8 +20,8 @@ import (
 	"github.com/sluicegw/sluice/envoy/names"
 )
 
-// ModelPaths are the paths that carry model calls, each also without /v1.
-var ModelPaths = []string{"/chat/completions", "/completions", "/embeddings"}
+// ModelPaths are the paths that carry model calls, each also without /v1; reranking also under /v2.
+var ModelPaths = []string{"/chat/completions", "/completions", "/embeddings", "/rerank"}
 
 // routeConfig steers in two steps. Before a body is known, a model path only decides how the processor
 // reads the call. Afterwards the processor names the model group in dynamic metadata and clears the
@@ -177,7 +177,11 @@ func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 func firstPass(m Model) ([]*routev3.Route, error) {
 	out := []*routev3.Route{lostRoute()}
 	for _, path := range ModelPaths {
-		for _, full := range []string{"/v1" + path, path} {
+		fulls := []string{"/v1" + path, path}
+		if path == "/rerank" {
+			fulls = append(fulls, "/v2/rerank")
+		}
+		for _, full := range fulls {
 			out = append(out, modelRoute(full, min(m.Limits.Body, names.StreamBody), contentLengthUpTo(names.StreamBody/2)),
 				modelRoute(full, m.Limits.Body))
 		}

@@ -9,9 +9,13 @@ import (
 	"testing"
 )
 
-// split feeds a stream in pieces and renders the events.
+// split feeds server-sent events in pieces and renders them.
 func split(stream []byte, cut func(rest int) int) (string, error) {
-	var s SSE
+	return splitWith(&SSE{}, stream, cut)
+}
+
+// splitWith feeds a stream in pieces and renders the events.
+func splitWith(s Splitter, stream []byte, cut func(rest int) int) (string, error) {
 	var out strings.Builder
 	for len(stream) > 0 {
 		n := cut(len(stream))

@@ -212,8 +212,12 @@ func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params 
 		ExtraBody:            d.ExtraBody,
 		DropParams:           d.DropParams,
 		AdditionalDropParams: d.AdditionalDropParams,
+		BaseModel:            d.Info.BaseModel,
 		Settings:             map[string]string{},
 		Fetcher:              a.fetcher,
+	}
+	if c.Settings.AzureIdentity {
+		p.Settings["azure_managed_identity"] = "true"
 	}
 	for name, value := range d.ProviderParams {
 		p.Settings[name] = value.Reveal()
@@ -226,6 +230,9 @@ func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params 
 	if provider == "demo" && p.APIBase == "" {
 		p.APIBase = "unix://" + s.demoSocket
 	}
+	for name, variables := range adapters.EnvSettings(provider) {
+		setting(c, &p, name, variables)
+	}
 	if p.APIBase == "" {
 		p.APIBase = environmentBase(c, provider)
 	}
@@ -237,6 +244,34 @@ func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params 
 		}
 	}
 	return p
+}
+
+// setting takes a provider's setting from the environment, where the deployment has none.
+func setting(c *config.Config, p *adapters.Params, name string, variables []string) {
+	field := p.Settings[name]
+	switch name {
+	case "api_base":
+		field = p.APIBase
+	case "api_version":
+		field = p.APIVersion
+	}
+	if field != "" {
+		return
+	}
+	for _, v := range variables {
+		value, _ := c.LookupEnv(v)
+		switch {
+		case value == "":
+			continue
+		case name == "api_base":
+			p.APIBase = value
+		case name == "api_version":
+			p.APIVersion = value
+		default:
+			p.Settings[name] = value
+		}
+		return
+	}
 }
 
 // environmentBase is the address of a provider that the environment names, as LiteLLM and the providers'

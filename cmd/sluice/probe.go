@@ -63,6 +63,9 @@ func probeBody(a *assembly, id string) (adapters.Op, []byte) {
 			case "completion":
 				return adapters.Completion, []byte(`{"model":"probe","prompt":"ping","max_tokens":1}`)
 			}
+			if d.config.Info.Mode == "rerank" || strings.Contains(d.target.Model(), "rerank") {
+				return adapters.Rerank, []byte(`{"model":"probe","query":"ping","documents":["pong"]}`)
+			}
 			if strings.Contains(d.target.Model(), "embed") {
 				return adapters.Embedding, []byte(`{"model":"probe","input":"ping"}`)
 			}

@@ -17,6 +17,7 @@ var paths = []path{
 	{"POST /v1/chat/completions", "chat, plain or streamed, in OpenAI's format"},
 	{"POST /v1/completions", "text completion"},
 	{"POST /v1/embeddings", "embeddings"},
+	{"POST /v1/rerank", "reranking, in Cohere's format"},
 	{"GET /v1/models", "the models that your key may use"},
 	{"POST /utils/token_counter", "how many tokens a prompt has"},
 	{"GET /health", "with a key: asks the models; without: counts what calls have shown"},

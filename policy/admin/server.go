@@ -148,6 +148,7 @@ func New(o Options) *Server {
 	if o.Tokens != nil {
 		s.routes["/utils/token_counter"] = map[string]handler{http.MethodPost: s.countTokens}
 	}
+	s.routes["/v2/rerank"] = s.routes["/rerank"]
 	if o.Metrics != nil {
 		s.routes["/metrics"] = get(s.metrics)
 	}
@@ -208,7 +209,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) *apierror.Error {
 
 // modelPaths are those of model calls, each also under /v1. Envoy takes POSTs to them elsewhere: what comes
 // here has another method, or another path but for its last slash.
-var modelPaths = [...]string{"/chat/completions", "/completions", "/embeddings"}
+var modelPaths = [...]string{"/chat/completions", "/completions", "/embeddings", "/rerank"}
 
 func slashed(_ http.ResponseWriter, r *http.Request) *apierror.Error {
 	return apierror.New(apierror.NotFound, http.StatusNotFound, "there is no %s here; the path is %s, without a slash at its end.",

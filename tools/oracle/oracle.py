@@ -5,7 +5,7 @@
     tools/oracle/oracle.py --record           run LiteLLM first (slow to start), and keep its answers
     tools/oracle/oracle.py -k 'tools*' -v     some cases, with every value that differs
     tools/oracle/oracle.py -g ollama,azure    some providers or groups
-    tools/oracle/oracle.py --all              with the differences that known.json explains
+    tools/oracle/oracle.py --all              with the differences that known*.json explain
 
 Both stand before one provider on this machine, which records the requests and answers from
 cases/replies.json. LiteLLM's answers are kept in .cache/oracle/litellm.json. README.md says what is
@@ -206,7 +206,7 @@ def main():
     if missing:
         keep(provider, missing, record, fresh)
     ours = run("sluice", provider, todo, args.binary)
-    if not report(todo, record, ours, load("known.json"), args):
+    if not report(todo, record, ours, [k for path in sorted(glob.glob(os.path.join(HERE, "known*.json"))) for k in load(path)], args):
         sys.exit(1)
 
 

@@ -67,6 +67,11 @@ def dialect_of(path):
     return next((name for end, name in DIALECTS if path.endswith(end)), "openai")
 
 
+def path_of_groq(path):
+    """Groq's answers have a service_tier, without which LiteLLM falls over."""
+    return path.startswith("/openai/v1/")
+
+
 class _Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     provider = None
@@ -101,6 +106,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         r = p.reply(dialect, streamed)
         if path.endswith("/invoke-with-response-stream") and "events" in r:
             r = {"chunks": r["events"], **{k: v for k, v in r.items() if k != "events"}}
+        if path_of_groq(self.path) and "choices" in r.get("body", {}):
+            r = dict(r, body=dict(r["body"], service_tier="on_demand"))
         self.answer(r)
 
     def answer(self, r):

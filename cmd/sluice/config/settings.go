@@ -9,9 +9,11 @@ import (
 //
 // https://docs.litellm.ai/docs/proxy/config_settings
 type Settings struct {
-	DropParams bool // the default for every deployment
-	JSONLogs   bool
-	Verbose    bool // set_verbose, here or in router_settings: log what --debug logs
+	// AzureIdentity: Azure deployments without a key ask for tokens with the machine's managed identity.
+	AzureIdentity bool
+	DropParams    bool // the default for every deployment
+	JSONLogs      bool
+	Verbose       bool // set_verbose, here or in router_settings: log what --debug logs
 	// The callbacks by name, in the order of the file and without repeats; callbacks: counts for both.
 	SuccessCallbacks, FailureCallbacks []string
 	// MetricsNeedKey closes /metrics to requests without a key.
@@ -47,12 +49,13 @@ func (r *reader) litellmSettings(c *Config, v *value) {
 	nothing := func(*value, string) {}
 	var success, failure, both []string
 	fs := fields{
-		"drop_params":      set(r.bool, &c.Settings.DropParams),
-		"json_logs":        set(r.bool, &c.Settings.JSONLogs),
-		"set_verbose":      func(v *value, path string) { c.Settings.Verbose = r.bool(v, path) || c.Settings.Verbose },
-		"success_callback": set(r.strs, &success),
-		"failure_callback": set(r.strs, &failure),
-		"callbacks":        set(r.strs, &both),
+		"drop_params":                   set(r.bool, &c.Settings.DropParams),
+		"json_logs":                     set(r.bool, &c.Settings.JSONLogs),
+		"enable_azure_ad_token_refresh": set(r.bool, &c.Settings.AzureIdentity),
+		"set_verbose":                   func(v *value, path string) { c.Settings.Verbose = r.bool(v, path) || c.Settings.Verbose },
+		"success_callback":              set(r.strs, &success),
+		"failure_callback":              set(r.strs, &failure),
+		"callbacks":                     set(r.strs, &both),
 
 		"require_auth_for_metrics_endpoint": set(r.bool, &c.Settings.MetricsNeedKey),
 

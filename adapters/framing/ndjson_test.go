@@ -1,0 +1,82 @@
+package framing
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"strings"
+	"testing"
+)
+
+func TestNDJSON(t *testing.T) {
+	for _, c := range []struct{ name, stream, want string }{
+		{"one", "{}\n", "[|{}]"},
+		{"two", "{\"a\":1}\n{\"b\":2}\n", `[|{"a":1}][|{"b":2}]`},
+		{"crlf", "{}\r\n[]\r\n", "[|{}][|[]]"},
+		{"blank lines", "\n\n{}\n \n\r\n{}\n", "[|{}][|{}]"},
+		{"no end", "{}\n{\"a\":", `[|{}]flush[|{"a":]`},
+		{"white space", "  {}\t\n", "[|{}]"},
+		{"nothing", "", ""},
+		{"white space at the end", "{}\n  ", "[|{}]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, n := range []int{1, 2, 3, 1 << 20} {
+				got, err := splitWith(&NDJSON{}, []byte(c.stream), func(rest int) int { return min(n, rest) })
+				if err != nil || got != c.want {
+					t.Errorf("pieces of %d: got %q %v, want %q", n, got, err, c.want)
+				}
+			}
+		})
+	}
+}
+
+func TestNDJSONTooLarge(t *testing.T) {
+	var s NDJSON
+	piece := bytes.Repeat([]byte("x"), 1<<20)
+	var err error
+	for range 20 {
+		if _, _, _, err = s.Next(piece); err != nil {
+			break
+		}
+	}
+	if !errors.Is(err, ErrTooLarge) {
+		t.Fatalf("no limit: %v", err)
+	}
+	if ev, _, ok, err := s.Next([]byte("\n{}\n")); ok || err != nil {
+		t.Errorf("after the error: %v %v", ev, err)
+	}
+}
+
+func FuzzNDJSON(f *testing.F) {
+	for _, s := range []string{"{}\n", "{\"a\":1}\r\n{\"b\":2}\n", "\n\n{}\n{", " \n\t{}"} {
+		f.Add([]byte(s), uint64(1))
+	}
+	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
+		whole, err := splitWith(&NDJSON{}, stream, func(rest int) int { return rest })
+		if err != nil {
+			t.Fatal(err)
+		}
+		rnd := rand.New(rand.NewPCG(seed, 2))
+		for _, cut := range []func(int) int{
+			func(int) int { return 1 },
+			func(rest int) int { return 1 + rnd.IntN(rest) },
+			func(rest int) int { return min(rest, 1+rnd.IntN(5)) },
+		} {
+			if got, err := splitWith(&NDJSON{}, stream, cut); err != nil || got != whole {
+				t.Fatalf("cut: %q %v, whole: %q", got, err, whole)
+			}
+		}
+	})
+}
+
+func BenchmarkNDJSON(b *testing.B) {
+	event := []byte(`{"message":{"content":"` + strings.Repeat("x", 200) + "\"}}\n")
+	var s NDJSON
+	b.SetBytes(int64(len(event)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, _, ok, err := s.Next(event); !ok || err != nil {
+			b.Fatal(ok, err)
+		}
+	}
+}
