@@ -34,8 +34,11 @@ const (
 )
 
 // InputBound is more tokens than the prompt can have: no tokenizer makes more of them than the text has bytes.
-func (r *Request) InputBound() int64 {
-	n := int64(len(r.body))
+func (r *Request) InputBound() int64 { return int64(len(r.body)) + r.InputExtra() }
+
+// InputExtra is the most tokens that the prompt can have beside what its text makes of them.
+func (r *Request) InputExtra() int64 {
+	var n int64
 	if r.facts&hasImage != 0 {
 		n += mostPerImage * int64(strings.Count(r.doc.Text(), `"image_url"`))
 	}

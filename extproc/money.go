@@ -65,6 +65,13 @@ func (c *Call) reserveMoney() *apierror.Error {
 	a.Row.Prompt = p.guess
 	a.Want = c.dearest(p.input, asked*choices)
 	a.Least = min(a.Want, c.dearest(p.input, least*choices))
+	if c.snapshot.Tokens != nil && hasMax(p.limits) {
+		a.Tighter = func() (want, leastWant money.Amount) {
+			p.input = min(p.input, c.countedInput())
+			want = c.dearest(p.input, asked*choices)
+			return want, min(want, c.dearest(p.input, least*choices))
+		}
+	}
 	entry, refusal := book.Open(c.ctx, &a)
 	if refusal != nil {
 		return c.noMoney(refusal)
@@ -80,6 +87,22 @@ func (c *Call) reserveMoney() *apierror.Error {
 		return c.clamp(p.clamped)
 	}
 	return nil
+}
+
+// countedInput is the most tokens that the prompt can have, by a tokenizer: another model's may make a few more.
+func (c *Call) countedInput() int64 {
+	most := int64(0)
+	count := func(r *adapters.Request) {
+		n := c.snapshot.Tokens(c.deployment(1).Target.Model(), r)
+		most = max(most, n+n/8+16+r.InputExtra())
+	}
+	count(c.request)
+	for _, r := range c.changed {
+		if r != nil {
+			count(r)
+		}
+	}
+	return most
 }
 
 func hasMax(limits []budget.Limit) bool {

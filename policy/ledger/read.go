@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -64,4 +65,42 @@ func date(day int64) string { return time.Unix(day*86400, 0).UTC().Format(time.D
 func sorted(n []int64) []int64 {
 	slices.Sort(n)
 	return n
+}
+
+// Filter chooses rows; zero fields choose all.
+type Filter struct {
+	From, To        time.Time // began at From or later, before To
+	Key, User, Team string
+	Request         string // the call's id as its client knows it, or the row's
+	Limit           int    // the newest; 0: all
+}
+
+func (f *Filter) where() (string, []any) {
+	sql, args := " WHERE started >= $1", []any{micros(f.From)}
+	add := func(text string, v any) {
+		args = append(args, v)
+		sql += fmt.Sprintf(text, len(args))
+	}
+	if !f.To.IsZero() {
+		add(" AND started < $%d", micros(f.To))
+	}
+	for _, c := range []struct{ column, value string }{{"api_key", f.Key}, {"user_id", f.User}, {"team_id", f.Team}} {
+		if c.value != "" {
+			add(" AND "+c.column+" = $%d", clean(c.value))
+		}
+	}
+	if f.Request != "" {
+		add(" AND (request_id = $%[1]d OR id = $%[1]d)", clean(f.Request))
+	}
+	return sql, args
+}
+
+// Each calls f with the rows that a filter chooses, newest first.
+func (l *Ledger) Each(ctx context.Context, filter Filter, f func(*Row)) error {
+	where, args := filter.where()
+	query := "SELECT " + columns + " FROM sluice_spend" + where + " ORDER BY started DESC"
+	if filter.Limit > 0 {
+		query += fmt.Sprintf(" LIMIT %d", filter.Limit)
+	}
+	return scanRows(ctx, l.db.SQL(), query, f, args...)
 }

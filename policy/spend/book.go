@@ -88,6 +88,9 @@ type Ask struct {
 	Limits []budget.Limit
 	// Want is the most that the call may cost; a hold of less, but no less than Least, is of use too.
 	Want, Least money.Amount
+	// Tighter bounds the call more closely, at some price: it is asked once, where Want does not fit. nil: Want is
+	// as close as it gets.
+	Tighter func() (want, least money.Amount)
 	// Patient calls rather wait for Want than take less.
 	Patient bool
 }
@@ -135,13 +138,16 @@ func nothing(budget.Scope) money.Amount { return 0 }
 
 // hold waits for room if calls under way have it.
 func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
-	least := a.Least
-	if a.Patient && b.o.Wait > 0 {
-		least = a.Want
-	}
+	least := b.atFirst(a)
 	var timeout <-chan time.Time
 	for {
 		hold, exceeded, err := b.counters.Hold(ctx, a.Limits, a.Want, least)
+		if a.Tighter != nil && (exceeded != nil || hold != nil && hold.Amount < a.Want) {
+			b.counters.Settle(hold, nothing)
+			a.Want, a.Least = a.Tighter()
+			a.Tighter, least = nil, b.atFirst(a)
+			continue
+		}
 		switch {
 		case err != nil && b.failOpen.Load():
 			return nil, nil
@@ -172,6 +178,14 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 			return nil, &Refusal{Exceeded: exceeded}
 		}
 	}
+}
+
+// atFirst is the least that an ask takes before it has waited.
+func (b *Book) atFirst(a *Ask) money.Amount {
+	if a.Patient && b.o.Wait > 0 {
+		return a.Want
+	}
+	return a.Least
 }
 
 // Amount is what the entry holds: want, unless the budgets had less.
