@@ -82,8 +82,8 @@ general_settings:
 %s`, b.URL, providerKey, masterKey, more)
 }
 
-// ask makes one call by a name of its own, and tells its status; 0: the client did not get all of the answer.
-func ask(client *http.Client, url, name string, stream bool) (status int, header http.Header) {
+// bill makes one call by a name of its own, and tells its status; 0: the client did not get all of the answer.
+func bill(client *http.Client, url, name string, stream bool) (status int, header http.Header) {
 	body := fmt.Sprintf(`{"model":"m","max_tokens":90,"stream":%t,"messages":[{"role":"user","content":%q}]}`, stream, name)
 	req, _ := http.NewRequest(http.MethodPost, url+completions, strings.NewReader(body))
 	req.Header.Set("authorization", "Bearer "+masterKey)
@@ -156,7 +156,7 @@ func TestBudgetHolds(t *testing.T) {
 			for n := range 200 {
 				wg.Go(func() {
 					for try := range 2 {
-						switch status, _ := ask(client, g.url, fmt.Sprintf("call-%d-%d", n, try), stream); status {
+						switch status, _ := bill(client, g.url, fmt.Sprintf("call-%d-%d", n, try), stream); status {
 						case 200:
 							ok.Add(1)
 							return
@@ -176,7 +176,7 @@ func TestBudgetHolds(t *testing.T) {
 			if spent > money.Dollar || spent < 98*money.Cent {
 				t.Errorf("spent %s of 1", spent)
 			}
-			if status, _ := ask(client, g.url, "one more", stream); status != 422 && spent >= 99*money.Cent {
+			if status, _ := bill(client, g.url, "one more", stream); status != 422 && spent >= 99*money.Cent {
 				t.Errorf("one more got %d", status)
 			}
 			g.terminate(t)
@@ -219,7 +219,7 @@ func newLoad(url, prefix string, clients int) *load {
 			for n := 0; !l.stop.Load(); n++ {
 				name := fmt.Sprintf("%s-%d-%d", prefix, c, n)
 				l.results.Store(name, 0)
-				status, _ := ask(client, url, name, n%2 == 0)
+				status, _ := bill(client, url, name, n%2 == 0)
 				l.results.Store(name, status)
 				l.count.Add(1)
 				if status != 200 {
@@ -282,7 +282,7 @@ func TestKilledUnderLoad(t *testing.T) {
 		loads = append(loads, l)
 	}
 	g := start(t, b.config("  max_budget: 1000"), "--data-dir", data)
-	if status, _ := ask(manyClients(), g.url, "afterwards", false); status != 200 {
+	if status, _ := bill(manyClients(), g.url, "afterwards", false); status != 200 {
 		t.Errorf("afterwards: %d", status)
 	}
 	g.terminate(t)
