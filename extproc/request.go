@@ -109,6 +109,9 @@ func (c *Call) steer(r *wire.Reply) {
 	if longest > 0 {
 		r.SetHeader("x-envoy-upstream-rq-per-try-timeout-ms", milliseconds(longest))
 	}
+	if t := c.snapshot.CallTimeout; t > 0 && !c.request.Stream() { // Envoy's would cut a stream, too
+		r.SetHeader("x-envoy-upstream-rq-timeout-ms", milliseconds(t))
+	}
 	if c.watch = c.watched(longest); c.watch != "" {
 		r.SetHeader(names.HeaderWatch, c.watch)
 	}

@@ -51,6 +51,11 @@ func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, i
 		return nil, status.Errorf(codes.FailedPrecondition, "attempt %d went to cluster %q, which is not the plan's", n, cluster)
 	}
 	c.pause(stream, n)
+	if t := c.snapshot.CallTimeout; t > 0 && time.Since(c.began) >= t {
+		e := failure.Find(1<<flagTimeout, "", 0)
+		c.way.end(e)
+		return immediate(e, reply(wire.Other, 2)), nil
+	}
 	if !c.sendAgain(stream.Context(), n) {
 		e := apierror.New(apierror.BudgetExceeded, c.snapshot.Budgets.status(), "%s", noneLeft)
 		e.Type = "budget_exceeded"

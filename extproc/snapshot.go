@@ -19,6 +19,8 @@ type Snapshot struct {
 
 	// Timeout bounds one attempt where neither the client nor the deployment says otherwise.
 	Timeout time.Duration
+	// CallTimeout is the one deadline of a call's attempts; 0: none.
+	CallTimeout time.Duration
 	// RetryAfter is the least wait before a deployment that has failed is asked again.
 	RetryAfter time.Duration
 	// Windows has prompts counted before a deployment is planned whose context window is known.

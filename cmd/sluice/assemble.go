@@ -88,6 +88,7 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 		}),
 		Deployments: map[string]*extproc.Deployment{},
 		Timeout:     c.Router.Timeout,
+		CallTimeout: c.Router.CallTimeout,
 		RetryAfter:  c.Router.RetryAfter,
 		Windows:     c.Router.PreCallChecks || len(c.Router.ContextWindowFallbacks) > 0,
 		Version:     sluice.Version,

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -19,6 +20,13 @@ const checkSocket = "/run/sluice/demo.sock"
 // runCheck is `sluice check`: it loads the configuration as a start would, and explains it to a person. It
 // connects to nothing and changes nothing. The result is the exit status: 0, or 1 with faults.
 func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, bool)) int {
+	if opts.url != "" {
+		if err := explainRemote(opts, stdout, env); err != nil {
+			fmt.Fprintln(stderr, err)
+			return 1
+		}
+		return 0
+	}
 	c, err := config.Load(opts.config, env)
 	var a *assembly
 	if err == nil {
@@ -33,6 +41,13 @@ func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, 
 	}
 	if opts.requestTimeout > 0 {
 		a.snapshot.Timeout = opts.requestTimeout
+	}
+	if opts.explain != "" {
+		if err := explain(stdout, a, nil, opts.explain, time.Now()); err != nil {
+			fmt.Fprintf(stderr, "writing the report: %s\n", err)
+			return 1
+		}
+		return 0
 	}
 	plans := makePlans(a)
 	w.groups(a, plans)

@@ -39,7 +39,7 @@ func TestCheck(t *testing.T) {
 				pairs = append(pairs, name, value)
 			}
 			var stdout, stderr strings.Builder
-			status := runCheck(options{command: "check", config: file}, &stdout, &stderr, env(pairs...))
+			status := runCheck(options{command: "check", config: file, explain: strings.TrimSpace(files["explain"])}, &stdout, &stderr, env(pairs...))
 			got := map[string]string{
 				"stdout": strings.ReplaceAll(stdout.String(), file, "config.yaml"),
 				"stderr": strings.ReplaceAll(stderr.String(), file, "config.yaml"),

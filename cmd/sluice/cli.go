@@ -17,6 +17,8 @@ import (
 type options struct {
 	command string // "run", "check", "version" or "help"
 	config  string // path of config.yaml; set for run and check
+	explain string // check: the model whose plan is explained; empty: all, in short
+	url     string // check: the running gateway that is asked for it
 
 	host string // where clients come in: an address, or a name that resolves to one
 	port int
@@ -107,6 +109,8 @@ func flagSet(o *options, t *flagText) *pflag.FlagSet {
 		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
 	})
 	f.StringVarP(&o.config, "config", "c", "", "")
+	f.StringVar(&o.explain, "explain", "", "")
+	f.StringVar(&o.url, "url", "", "")
 	f.StringVar(&o.host, "host", defaultHost, "")
 	f.StringVar(&t.port, "port", strconv.Itoa(defaultPort), "")
 	f.StringVar(&o.certFile, "ssl-certfile-path", "", "")

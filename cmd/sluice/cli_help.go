@@ -17,6 +17,10 @@ Examples:
       curl localhost:4000/v1/chat/completions -H 'content-type: application/json' \
         -d '{"model":"demo","messages":[{"role":"user","content":"hello"}]}'
 
+  sluice check --explain gpt-4o --url http://localhost:4000
+      Shows what a call to gpt-4o would try in the gateway that runs there, why in this
+      order, who is out and until when, and what it would cost.
+
   OPENAI_API_KEY=sk-… sluice --config config.yaml --port 8080
       Serves your models on port 8080; keys come from the environment.
 
@@ -31,6 +35,9 @@ Configuration:
                                wins over the configuration's
       --drop_params            drop parameters that a provider does not support, instead
                                of refusing the call
+      --explain MODEL          with check: one model's plan at length
+      --url URL                with --explain: ask the running gateway there, with the
+                               master key of --config or LITELLM_MASTER_KEY
       --validate_config        the same as: sluice check
 
 Serving:

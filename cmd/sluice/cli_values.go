@@ -13,7 +13,10 @@ import (
 
 // finish validates what pflag took as text.
 func (o *options) finish(t flagText, f *pflag.FlagSet) error {
-	if o.config == "" {
+	if o.url != "" && o.explain == "" || o.explain != "" && o.command != "check" {
+		return usage("--explain MODEL belongs to `sluice check`, and --url URL to it: sluice check --explain MODEL [--url http://localhost:4000]")
+	}
+	if o.config == "" && o.url == "" {
 		return usage("there is no configuration: give one with --config FILE, or in CONFIG_FILE_PATH (examples/quickstart.yaml works without any key)")
 	}
 	port, err := strconv.Atoi(strings.TrimSpace(t.port))

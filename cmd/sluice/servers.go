@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -113,6 +114,12 @@ func (r *instance) api() *admin.Server {
 			}
 			state := g.health.State(id)
 			return admin.Seen{Healthy: !state.Cooling && (state.LastOK || state.Last.IsZero()), At: state.Last}, true
+		},
+		Standings: g.standings,
+		Explain: func(model string) ([]byte, error) {
+			var text bytes.Buffer
+			err := explain(&text, g.current.Load(), g.health, model, time.Now())
+			return text.Bytes(), err
 		},
 		Database: r.databaseState,
 		Storage:  r.storage(),

@@ -21,6 +21,8 @@ var paths = []path{
 	{"GET /v1/models", "the models that your key may use"},
 	{"POST /utils/token_counter", "how many tokens a prompt has"},
 	{"GET /health", "with a key: asks the models; without: counts what calls have shown"},
+	{"GET /health/events", "which deployments are out, why and until when; what happened before"},
+	{"GET /health/explain?model=", "what a call to a model would try, and why"},
 	{"GET /health/readiness", "may traffic come?"},
 	{"GET /health/liveliness", "does the process run?"},
 	{"GET /metrics", "Prometheus metrics"},

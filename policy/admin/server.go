@@ -90,6 +90,10 @@ type Options struct {
 	Storage  *Storage                               // nil: the admin API has nothing to work with
 	Version  string
 	Log      *slog.Logger
+	// Standings are the deployments as they stand and the newest events, newest first; Explain is what a call
+	// to a model would try, as text. nil: their paths are 404.
+	Standings func() ([]Standing, []HealthEvent)
+	Explain   func(model string) ([]byte, error)
 
 	ProbeTimeout     time.Duration // for one deployment; 0: 60 s, as LiteLLM
 	ProbeConcurrency int           // deployments asked at once, over all requests; 0: 8
@@ -149,6 +153,9 @@ func New(o Options) *Server {
 		s.routes["/utils/token_counter"] = map[string]handler{http.MethodPost: s.countTokens}
 	}
 	s.routes["/v2/rerank"] = s.routes["/rerank"]
+	if o.Standings != nil && o.Explain != nil {
+		s.routes["/health/events"], s.routes["/health/explain"] = get(s.healthEvents), get(s.explain)
+	}
 	if o.Metrics != nil {
 		s.routes["/metrics"] = get(s.metrics)
 	}

@@ -1,0 +1,201 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+	"time"
+
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// The call that an explanation counts the cost of.
+const exampleInput, exampleOutput = 1000, 500
+
+// explain says what a call to a model would try, who in which order and why, who is left out until when, and
+// what it would cost. health is that of the running gateway; nil: nothing is known of it.
+func explain(w io.Writer, a *assembly, health *route.Health, model string, now time.Time) error {
+	p := &printer{w: w}
+	table := a.snapshot.Table
+	group, known := table.Resolve(model)
+	switch {
+	case !known:
+		p.printf("No model group is called %q, and no wildcard or alias serves it.\n", model)
+	case group != model:
+		p.printf("%s is served by the model group %s.\n", model, group)
+	}
+	ask := route.Ask{Group: model, Can: a.can, Look: true}
+	shares := a.firsts(ask, health)
+	plan, err := table.Plan(ask, health, func() float64 { return 0.5 })
+	if err != nil {
+		p.printf("A call would be refused: %d, %s\n", err.Status, err.Message)
+		p.members(a, health, group, now)
+		return p.err
+	}
+	p.printf("A call to %s would try this, as long as attempts fail%s:\n", model, strategyOf(table, plan))
+	x := &explanation{printer: p, assembly: a, health: health, ask: ask, now: now, shares: shares, states: map[string]deploymentState{}}
+	for _, d := range a.deployments {
+		x.states[d.config.ID] = d
+	}
+	x.attempts(plan)
+	x.others(plan)
+	x.skipped(plan)
+	x.bounds(plan)
+	if health == nil {
+		p.printf("\nThis is what the file says. Who rests or is full at this moment, the running gateway knows: add --url http://HOST:PORT\n")
+	}
+	return p.err
+}
+
+// members says of each deployment of a group why it takes no call.
+func (p *printer) members(a *assembly, health *route.Health, group string, now time.Time) {
+	for _, d := range a.deployments {
+		if d.config.Group != group {
+			continue
+		}
+		s := health.State(d.config.ID)
+		reason := d.out
+		switch {
+		case reason != "":
+		case s.Cooling:
+			reason = s.Why + until(s.Until, now)
+		case s.HalfOpen:
+			reason = "one call tries it, for its cooldown is over; " + s.Why
+		default:
+			continue // the refusal says it
+		}
+		p.printf("      %s (%s): %s\n", model(d), d.config.ID, reason)
+	}
+}
+
+// until tells when somebody returns.
+func until(t, now time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return fmt.Sprintf(", for %s more, until %s", max(t.Sub(now), 0).Round(time.Second), t.Format(time.TimeOnly))
+}
+
+// strategyOf names the strategy where there is a choice.
+func strategyOf(t *route.Table, plan *route.Plan) string {
+	for _, g := range t.Groups() {
+		if g.Name == plan.Attempts[0].Group && len(g.Deployments) > 1 {
+			return ", in the order of " + g.Strategy
+		}
+	}
+	return ""
+}
+
+// firsts is how many of a hundred calls each deployment would get first.
+func (a *assembly) firsts(ask route.Ask, health *route.Health) map[string]int {
+	shares := map[string]int{}
+	for i := range 100 {
+		// Two strategies use several draws: the second is far from the first.
+		n := 0
+		dice := func() float64 { n++; return float64((i*n+37*(n-1))%100)/100 + 0.005 }
+		if plan, err := a.snapshot.Table.Plan(ask, health, dice); err == nil {
+			shares[plan.Attempts[0].Deployment.ID]++
+		}
+	}
+	return shares
+}
+
+type explanation struct {
+	*printer
+	assembly *assembly
+	health   *route.Health
+	ask      route.Ask
+	now      time.Time
+	shares   map[string]int
+	states   map[string]deploymentState
+}
+
+func (x *explanation) attempts(plan *route.Plan) {
+	fallback := 0
+	seen := map[string]int{}
+	for i := range plan.Attempts {
+		at := &plan.Attempts[i]
+		if at.Fallback != fallback {
+			fallback = at.Fallback
+			x.printf("\n  then, as a fallback, %s:\n", at.Group)
+		}
+		d := at.Deployment
+		if first, again := seen[d.ID]; again {
+			x.printf("\n  %2d. the same as %d, again%s\n", i+1, first, within(at.Timeout))
+			continue
+		}
+		seen[d.ID] = i + 1
+		x.printf("\n  %2d. %s%s\n", i+1, at.Expand(x.name(d)), within(at.Timeout))
+		x.about(d, at.Fallback == 0)
+	}
+}
+
+func (x *explanation) about(d *route.Deployment, first bool) {
+	state := x.states[d.ID]
+	x.printf("      who   %s, at %s\n", d.ID, host(state))
+	why := x.assembly.snapshot.Table.Why(d, x.health, x.ask)
+	if share := x.shares[d.ID]; first && share > 0 && share < 100 {
+		why = strings.TrimSuffix(fmt.Sprintf("first for about %d %% of calls; %s", share, why), "; ")
+	}
+	if why != "" {
+		x.printf("      why   %s\n", why)
+	}
+	if d.Priced {
+		x.printf("      cost  $%s for %d tokens in and %d out ($%s and $%s a million)\n",
+			dollars(exampleInput*d.InputCost+exampleOutput*d.OutputCost), exampleInput, exampleOutput,
+			dollars(d.InputCost*1e6), dollars(d.OutputCost*1e6))
+	} else {
+		x.printf("      cost  not known\n")
+	}
+}
+
+func dollars(v float64) string { return strings.TrimSuffix(fmt.Sprintf("%.4g", v), ".") }
+
+func (x *explanation) name(d *route.Deployment) string {
+	if s, ok := x.states[d.ID]; ok {
+		return model(s)
+	}
+	return d.ID
+}
+
+// others are the attempts that only failures of a kind lead to.
+func (x *explanation) others(plan *route.Plan) {
+	var groups []string
+	for i := range plan.Others {
+		if at := &plan.Others[i]; len(groups) == 0 || groups[len(groups)-1] != at.Group {
+			groups = append(groups, at.Group)
+		}
+	}
+	if len(groups) > 0 {
+		x.printf("\n  and where the prompt is too long, or the content is refused: %s\n", strings.Join(groups, ", "))
+	}
+}
+
+func (x *explanation) skipped(plan *route.Plan) {
+	if len(plan.Skipped) == 0 {
+		return
+	}
+	x.printf("\nLeft out:\n")
+	for _, s := range plan.Skipped {
+		name := s.Group
+		if s.Deployment != nil {
+			name = x.name(s.Deployment) + " (" + s.Deployment.ID + ")"
+		}
+		x.printf("      %s: %s%s\n", name, s.Reason, until(s.Until, x.now))
+	}
+}
+
+func (x *explanation) bounds(plan *route.Plan) {
+	r := x.assembly.config.Router
+	x.printf("\nAt most %s", plural(plan.Longest(), "attempt"))
+	if r.CallTimeout > 0 {
+		x.printf(" within %s", r.CallTimeout)
+	}
+	if plan.Longest() > 1 {
+		x.printf(". Of a group's calls within a minute, %g %% may be retried, and %d beside", r.RetryBudget*100, r.RetryFloor)
+	}
+	x.printf(".\n")
+	for _, group := range plan.Capped {
+		x.printf("The retry budget of %s is spent at this moment.\n", group)
+	}
+}

@@ -1,0 +1,52 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/sluicegw/sluice/cmd/sluice/config"
+)
+
+// explainTimeout bounds the question to a running gateway.
+const explainTimeout = 10 * time.Second
+
+// explainRemote has the gateway at o.url explain a call: it knows who rests.
+func explainRemote(o options, stdout io.Writer, env func(string) (string, bool)) error {
+	key, _ := env("LITELLM_MASTER_KEY")
+	if o.config != "" {
+		c, err := config.Load(o.config, env)
+		if err != nil {
+			return err
+		}
+		key = c.General.MasterKey.Reveal()
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), explainTimeout)
+	defer cancel()
+	to := strings.TrimSuffix(o.url, "/") + "/health/explain?model=" + url.QueryEscape(o.explain)
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, to, nil)
+	if err != nil {
+		return fmt.Errorf("--url %s is not the address of a gateway, such as http://localhost:4000", o.url)
+	}
+	if key != "" {
+		request.Header.Set("authorization", "Bearer "+key)
+	}
+	answer, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return fmt.Errorf("the gateway at %s does not answer: %w", o.url, err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(answer.Body, 1<<20))
+	if err != nil {
+		return fmt.Errorf("the gateway at %s broke off: %w", o.url, err)
+	}
+	if answer.StatusCode != http.StatusOK {
+		return fmt.Errorf("the gateway at %s answers %s: %s", o.url, answer.Status, strings.TrimSpace(string(text)))
+	}
+	_, err = stdout.Write(text)
+	return err
+}
