@@ -88,3 +88,18 @@ type Reservation struct {
 // End marks the reservation as ended and tells whether this was the first time. Implementations call it before
 // they give anything back; nil was never begun.
 func (r *Reservation) End() (first bool) { return r != nil && !r.ended.Swap(true) }
+
+// Split makes two of a reservation, of its first n limits and of the others, each of which must be ended by
+// itself. The reservation itself must not be ended then. nil is split into nothing.
+func (r *Reservation) Split(n int) (first, others *Reservation) {
+	if r == nil {
+		return nil, nil
+	}
+	part := func(limits []Limit) *Reservation {
+		if len(limits) == 0 {
+			return nil
+		}
+		return &Reservation{ID: r.ID, Limits: limits, Tokens: r.Tokens, At: r.At}
+	}
+	return part(r.Limits[:n:n]), part(r.Limits[n:])
+}

@@ -183,10 +183,10 @@ func TestSharedGoesOnWithoutItsStore(t *testing.T) {
 			break
 		}
 	}
-	if d, err := mine.Peek(background, parallel); err != nil || !d.Allowed {
+	if _, d, err := mine.Reserve(background, parallel); err != nil || !d.Allowed {
 		t.Errorf("%+v, %v: the call that ended meanwhile still counts", d, err)
 	}
-	if d, err := mine.Peek(background, requests); err != nil || d.Limit != 10 {
+	if _, d, err := mine.Reserve(background, requests); err != nil || d.Limit != 10 {
 		t.Errorf("%+v, %v", d, err)
 	}
 	if fmt.Sprint(told) != "[true false]" {
@@ -216,5 +216,31 @@ func BenchmarkRedisReserveSettle(b *testing.B) {
 			b.Fatal(err)
 		}
 		_ = l.Settle(background, r, 90)
+	}
+}
+
+// TestSharedPeek: a limit that refused counts as full for a while, for calls as large.
+func TestSharedPeek(t *testing.T) {
+	_, c := valkey(t)
+	clock := ratelimittest.NewClock()
+	s := ratelimit.NewShared(ratelimit.NewRedis(c, clock.Now), ratelimit.FailLocal)
+	q := ratelimit.Request{Limits: one(ratelimit.Tokens, 100), Tokens: 80}
+	q.Limits[0].Scope = ratelimit.Scope{Kind: ratelimit.Deployment, ID: "d"}
+	for range 2 {
+		if _, _, err := s.Reserve(background, q); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if d, _ := s.Peek(background, q); d.Allowed || d.RetryAfter <= 0 {
+		t.Errorf("%+v: it was full just now", d)
+	}
+	q.Tokens = 10
+	if d, _ := s.Peek(background, q); !d.Allowed {
+		t.Errorf("%+v: a smaller call may have room", d)
+	}
+	q.Tokens = 80
+	clock.Advance(3 * time.Second)
+	if d, _ := s.Peek(background, q); !d.Allowed {
+		t.Errorf("%+v: it is time to ask again", d)
 	}
 }

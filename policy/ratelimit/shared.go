@@ -2,6 +2,7 @@ package ratelimit
 
 import (
 	"context"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -32,6 +33,7 @@ type Shared struct {
 	gone     atomic.Bool
 	replicas atomic.Int64
 	wake     chan struct{}
+	full     sync.Map // fullCounter → full
 }
 
 // NewShared makes one. [Shared.Run] has to run beside it.
@@ -108,6 +110,7 @@ func (s *Shared) Reserve(ctx context.Context, q Request) (*Reservation, Decision
 		var r *Reservation
 		var d Decision
 		if r, d, err = s.reserve(ctx, q); err == nil {
+			s.remember(&q, &d)
 			return r, d, nil
 		}
 		if ctx.Err() != nil { // the call's own end, not the store's fault
@@ -147,22 +150,77 @@ func (s *Shared) share(limits []Limit) []Limit {
 	return out
 }
 
-// Peek implements [Limiter].
+// Peek implements [Limiter], but asks nobody: it knows which limits were full when this process last met them,
+// and until when. Whoever looks at many candidates cannot have a round trip for each; [Shared.Reserve] is what
+// counts.
 func (s *Shared) Peek(ctx context.Context, q Request) (Decision, error) {
-	if !s.gone.Load() {
-		short, cancel := context.WithTimeout(ctx, patience)
-		defer cancel()
-		d, err := s.redis.Peek(short, q)
-		if err == nil || ctx.Err() != nil {
-			return d, err
+	if s.gone.Load() {
+		if s.mode != FailLocal {
+			return Decision{Allowed: true}, nil
 		}
-		s.lost(err)
+		q.Limits = s.share(q.Limits)
+		return s.local.Peek(ctx, q)
 	}
-	if s.mode != FailLocal {
-		return Decision{Allowed: true}, nil
+	now := s.now()
+	d := Decision{Allowed: true}
+	for i := range q.Limits {
+		l := &q.Limits[i]
+		v, ok := s.full.Load(counterOf(l))
+		if !ok {
+			continue
+		}
+		f := v.(full)
+		if !now.Before(f.until) || q.Tokens < f.tokens {
+			if !now.Before(f.until) {
+				s.full.CompareAndDelete(counterOf(l), v)
+			}
+			continue
+		}
+		if wait := f.until.Sub(now); d.Allowed || wait > d.RetryAfter {
+			d = Decision{Scope: l.Scope, Unit: l.Unit, Limit: l.Max, RetryAfter: wait, ResetAt: f.until}
+		}
 	}
-	q.Limits = s.share(q.Limits)
-	return s.local.Peek(ctx, q)
+	return d, nil
+}
+
+// full is what is known of a limit that had no room.
+type full struct {
+	until  time.Time
+	tokens int64 // how large the call was
+}
+
+// fullCounter is what limits are known by. Few are full at a time, and those that no longer are go when somebody
+// looks or when others come.
+type fullCounter struct {
+	Scope
+	unit Unit
+}
+
+func counterOf(l *Limit) fullCounter { return fullCounter{l.Scope, l.Unit} }
+
+// longestFull is how long a limit counts as full without being asked again: others may end their calls before.
+const longestFull = 2 * time.Second
+
+// remember notes a deployment's limit that refused a call. (Others are not looked at without being asked.)
+func (s *Shared) remember(q *Request, d *Decision) {
+	if d.Allowed || d.RetryAfter <= 0 || d.Scope.Kind != Deployment {
+		return
+	}
+	now := s.now()
+	s.full.Range(func(k, v any) bool {
+		if !now.Before(v.(full).until) {
+			s.full.CompareAndDelete(k, v)
+		}
+		return true
+	})
+	s.full.Store(fullCounter{d.Scope, d.Unit}, full{until: now.Add(min(d.RetryAfter, longestFull)), tokens: q.Tokens})
+}
+
+func (s *Shared) now() time.Time {
+	if s.redis.clock != nil {
+		return s.redis.clock()
+	}
+	return time.Now()
 }
 
 // Settle implements [Limiter].

@@ -43,7 +43,7 @@ func Run(t *testing.T, make func(t *testing.T, clock func() time.Time) ratelimit
 	}{
 		{"requests", requests}, {"no minute holds more", noMinuteHoldsMore}, {"retry-after is true", retryAfter},
 		{"all or none", allOrNone}, {"tokens", tokens}, {"estimate above the limit", bigEstimate},
-		{"a long call's tokens", longCall}, {"parallel", parallel}, {"ends once", endsOnce}, {"cancel", cancel},
+		{"a long call's tokens", longCall}, {"parallel", parallel}, {"ends once", endsOnce}, {"cancel", cancel}, {"split", split},
 		{"force", force}, {"standings", standings}, {"scopes are apart", apart}, {"two windows", twoWindows},
 		{"same counter twice", twice}, {"nothing allowed", zero}, {"peek takes nothing", peek},
 		{"which limit", which}, {"bounds", bounds}, {"concurrently", concurrently},
@@ -279,6 +279,19 @@ func cancel(f *fixture) {
 	}
 	f.settle(f.allowed(10, ls...), 10)
 	f.refused(10, ls...)
+}
+
+func split(f *fixture) {
+	a, b := limit(key, ratelimit.Parallel, 1), limit(team, ratelimit.Parallel, 1)
+	first, others := f.allowed(0, a, b).Split(1)
+	f.settle(others, 0)
+	f.allowed(0, b)
+	f.refused(0, a)
+	f.settle(first, 0)
+	f.allowed(0, a)
+	if first, others = f.allowed(0, limit(key, ratelimit.Requests, 5)).Split(1); first == nil || others != nil {
+		f.Errorf("%v, %v", first, others)
+	}
 }
 
 func force(f *fixture) {
