@@ -80,14 +80,16 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	if err != nil {
 		return err
 	}
-	if c.snapshot.CountTokens {
+	c.request, c.alias = request, request.Model()
+	c.rates.limits = c.callerLimits(ask.Group)
+	if c.snapshot.CountTokens || tokensLimited(c.rates.limits) {
 		c.estimate = estimateTokens(request)
 	}
 	plan, err := c.makePlan(ask)
 	if err != nil {
 		return c.whoDenied(err, ask.Group)
 	}
-	c.request, c.plan, c.alias = request, plan, request.Model()
+	c.plan = plan
 	c.way.begin(plan)
 	return nil
 }

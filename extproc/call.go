@@ -66,6 +66,7 @@ type Call struct {
 
 	deadline deadline
 	purse    purse
+	rates    rates
 	ctx      context.Context // of the router filter's stream: done when Envoy or its client has left
 	send     func(*wire.Reply) error
 }

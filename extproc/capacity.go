@@ -15,7 +15,7 @@ func (c *Call) full(d *Deployment) error {
 	if len(d.Limits) == 0 {
 		return nil
 	}
-	decision, err := c.server.Capacity.Peek(context.Background(), ratelimit.Request{Limits: d.Limits, Tokens: c.estimate})
+	decision, err := c.server.Limiter.Peek(context.Background(), ratelimit.Request{Limits: d.Limits, Tokens: c.estimate})
 	if err != nil || decision.Allowed {
 		return nil
 	}

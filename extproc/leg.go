@@ -22,20 +22,6 @@ type leg struct {
 	held  *ratelimit.Reservation
 }
 
-// reserve takes a place for the plan's first attempt. False: the deployment has become full since it was planned.
-func (c *Call) reserve(plan *route.Plan) bool {
-	limits := c.limitsOf(plan.Attempts[0].Deployment.ID)
-	if len(limits) == 0 {
-		return true
-	}
-	held, decision, err := c.server.Capacity.Reserve(context.Background(), ratelimit.Request{Limits: limits, Tokens: c.estimate})
-	if err != nil || !decision.Allowed {
-		return err != nil // a limit that cannot be asked about keeps nobody out
-	}
-	c.leg.held = held
-	return true
-}
-
 // depart begins attempt n, which ends the one before it. What is on its way to a deployment that has become full
 // meanwhile is counted there all the same: it can no longer be called back.
 func (c *Call) depart(n int) {
@@ -53,7 +39,7 @@ func (c *Call) depart(n int) {
 		c.settle(0)
 	}
 	if limits := c.limitsOf(to.Deployment.ID); n > 1 && len(limits) > 0 {
-		l.held, _, _ = c.server.Capacity.Reserve(context.Background(),
+		l.held, _, _ = c.server.Limiter.Reserve(context.Background(),
 			ratelimit.Request{Limits: limits, Tokens: c.estimate, Force: true})
 	}
 	l.n, l.to, l.began = n, to, time.Now()
@@ -70,7 +56,8 @@ func (c *Call) arrive() {
 	}
 	l.over = true
 	if l.n == 0 { // it was never sent
-		_ = c.server.Capacity.Cancel(context.Background(), l.held)
+		_ = c.server.Limiter.Cancel(context.Background(), l.held)
+		c.endRates(false, 0)
 		return
 	}
 	var e route.Ending
@@ -91,11 +78,12 @@ func (c *Call) arrive() {
 	}
 	c.server.Health.Over(l.to.Deployment.ID, e)
 	c.settle(used)
+	c.endRates(true, used)
 }
 
 // settle ends the reservation of the leg at hand, whose lock is held.
 func (c *Call) settle(tokens int64) {
-	_ = c.server.Capacity.Settle(context.Background(), c.leg.held, tokens)
+	_ = c.server.Limiter.Settle(context.Background(), c.leg.held, tokens)
 	c.leg.held = nil
 }
 
@@ -113,15 +101,22 @@ func (c *Call) limitsOf(deployment string) []ratelimit.Limit {
 	return nil
 }
 
-// plan asks for a plan and takes a place for its first attempt. Between the two another call may have taken the
+// mostPlans is how often a call is planned anew because its first deployment has become full.
+const mostPlans = 16
+
+// makePlan asks for a plan, and takes places for the caller and for its first attempt. Between the two another call may have taken the
 // last place: then it is asked again.
 func (c *Call) makePlan(ask route.Ask) (*route.Plan, *apierror.Error) {
-	for range 8 {
+	for range mostPlans {
 		plan, err := c.snapshot.Table.Plan(ask, c.server.Health, random)
 		if err != nil {
 			return nil, err
 		}
-		if c.reserve(plan) {
+		again, err := c.reserve(plan)
+		if err != nil {
+			return nil, err
+		}
+		if !again {
 			for _, group := range plan.Capped {
 				c.server.Metrics.RetriesCapped(group)
 			}

@@ -56,7 +56,7 @@ func (c *Call) budgets() []budget.Limit {
 	if user != nil && (team == nil || b != nil && b.UsersOfTeams) {
 		add(budget.User, user.ID, user.Alias, &user.Scope)
 	}
-	if customer := c.registered(); customer != nil {
+	if customer := c.endUser(); customer != nil {
 		add(budget.Customer, customer.ID, customer.Alias, &customer.Scope)
 	}
 	limits = c.modelBudgets(limits)
@@ -69,14 +69,6 @@ func (c *Call) budgets() []budget.Limit {
 		limits = c.providerBudgets(b, limits)
 	}
 	return limits
-}
-
-// registered is the call's end user, if it is one that has been registered.
-func (c *Call) registered() *keys.Customer {
-	if c.server.Customer == nil || c.purse.row.Customer == "" {
-		return nil
-	}
-	return c.server.Customer(c.purse.row.Customer)
 }
 
 func keyName(k *keys.Key) string {

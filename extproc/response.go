@@ -152,6 +152,7 @@ func (c *Call) ownHeaders(r *wire.Reply) {
 	if c.snapshot != nil {
 		r.SetHeader("x-litellm-version", c.snapshot.Version)
 	}
+	c.rateHeaders(r)
 }
 
 // answerHeaders are the contract's headers about who answered and how

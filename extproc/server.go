@@ -34,8 +34,8 @@ type Options struct {
 	// MaxBody is the largest body, in bytes, that a call may have; MaxHeld is how many bytes of bodies
 	// all calls together may hold. Over it, new calls are refused.
 	MaxBody, MaxHeld int64
-	// Capacity keeps the limits of deployments; nil: in this process.
-	Capacity ratelimit.Limiter
+	// Limiter keeps the limits of callers and deployments; nil: in this process.
+	Limiter ratelimit.Limiter
 	// Book takes what calls cost; nil: nobody does. Spent is told of each of its rows, Customer finds an end user that
 	// is registered; both may be nil.
 	Book     *spend.Book
@@ -62,8 +62,8 @@ func NewServer(o Options) *Server {
 	if o.Warm == nil {
 		o.Warm = func(string) bool { return true }
 	}
-	if o.Capacity == nil {
-		o.Capacity = ratelimit.NewMemory(nil)
+	if o.Limiter == nil {
+		o.Limiter = ratelimit.NewMemory(nil)
 	}
 	s := &Server{Options: o}
 	s.calls.init()

@@ -29,6 +29,8 @@ type Snapshot struct {
 	Tokens func(model string, r *adapters.Request) int64
 	// CountTokens tells that some deployment has a limit of tokens.
 	CountTokens bool
+	// Rates are the limits of everybody.
+	Rates Rates
 	// Budgets are those of the configuration; nil: none.
 	Budgets *Budgets
 	// Version of sluice, for x-litellm-version.

@@ -92,6 +92,7 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 		RetryAfter:  c.Router.RetryAfter,
 		Windows:     c.Router.PreCallChecks || len(c.Router.ContextWindowFallbacks) > 0,
 		Version:     sluice.Version,
+		Rates:       rates(c),
 		Budgets:     budgets(c),
 	}
 	a.model = baseModel(c, s)

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/redis/go-redis/v9"
+
 	"github.com/sluicegw/sluice"
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/envoy"
@@ -39,6 +41,7 @@ type instance struct {
 	gateway *gateway
 	servers *servers
 
+	redis       redis.UniversalClient // nil: this gateway counts alone
 	db          *store.DB
 	databaseURL string // of the start; a reload does not move the data
 	directory   *keys.Directory
@@ -96,7 +99,13 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 		return err
 	}
 	defer r.closeBook()
-	if err := r.build(ctx); err != nil {
+	if err := r.openRedis(c); err != nil {
+		return err
+	}
+	if r.redis != nil {
+		defer func() { _ = r.redis.Close() }()
+	}
+	if err := r.build(ctx, c); err != nil {
 		return err
 	}
 	defer r.servers.stop()
@@ -267,7 +276,7 @@ func runtimeDir(o options) (string, error) {
 }
 
 // build makes the parts and has them listen.
-func (r *instance) build(ctx context.Context) error {
+func (r *instance) build(ctx context.Context, c *config.Config) error {
 	metrics := observe.New(sluice.Version)
 	metrics.Watch("sluice_database_up", "1 while the database answers.", func() float64 {
 		if r.db.Down() != nil {
@@ -281,7 +290,8 @@ func (r *instance) build(ctx context.Context) error {
 	body := r.around.maxBody
 	g.proc = extproc.NewServer(extproc.Options{
 		Log: r.log, Health: g.health, Metrics: metrics, MaxBody: body, MaxHeld: heldBytes(body), Warm: g.warm,
-		Book: r.book, Spent: func(row *ledger.Row) { metrics.Spend(spendRecord(row)) }, Customer: r.directory.Customer})
+		Limiter: r.limiter(ctx, c, metrics),
+		Book:    r.book, Spent: func(row *ledger.Row) { metrics.Spend(spendRecord(row)) }, Customer: r.directory.Customer})
 	if r.options.certFile != "" {
 		cert, err := readCertificate(r.options.certFile, r.options.keyFile)
 		if err != nil {
