@@ -50,6 +50,7 @@ func (r *instance) limiter(ctx context.Context, c *config.Config, m *observe.Met
 		}
 		return 0
 	})
+	m.Watch("sluice_gateways", "How many gateways share the Redis, this one included.", func() float64 { return float64(s.Replicas()) })
 	go s.Run(ctx)
 	return s
 }

@@ -85,6 +85,9 @@ func (s *Shared) Beat(ctx context.Context) {
 // Reachable tells whether the store answers.
 func (s *Shared) Reachable() bool { return !s.gone.Load() }
 
+// Replicas is how many processes shared the store at the last beat, this one included.
+func (s *Shared) Replicas() int { return int(s.replicas.Load()) }
+
 // lost is told of an answer that did not come.
 func (s *Shared) lost(err error) {
 	s.redis.Doubt()
