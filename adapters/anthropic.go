@@ -78,6 +78,9 @@ func newAnthropicCall(c *call) *anthropicCall {
 	if c.t.aws != nil {
 		structured = claudeCan(a.m)&canSchema != 0
 	}
+	if byTool := c.t.p.quirks.jsonByTool; byTool != nil && byTool(c.model) {
+		structured = false
+	}
 	a.byTool = a.schema != "" && !structured
 	return a
 }
@@ -85,8 +88,7 @@ func newAnthropicCall(c *call) *anthropicCall {
 func (anthropic) body(c *call) ([]byte, *apierror.Error) {
 	a := newAnthropicCall(c)
 	dst := make([]byte, 0, len(c.r.body)+len(c.r.body)/8+512)
-	dst = append(dst, `{"model":`...)
-	dst = apierror.AppendString(dst, c.model)
+	dst = a.appendLead(dst)
 	thinking, maxTokens, err := a.thinking()
 	if err != nil {
 		return nil, err
@@ -120,6 +122,25 @@ func (anthropic) body(c *call) ([]byte, *apierror.Error) {
 		}
 	}
 	return append(dst, '}'), nil
+}
+
+// appendLead appends what a request begins with: the model, or on other providers' hosts, where the path names
+// it, the version of the API and its features.
+func (a *anthropicCall) appendLead(dst []byte) []byte {
+	version := a.t.p.quirks.claudeVersion
+	if version == "" {
+		return apierror.AppendString(append(dst, `{"model":`...), a.model)
+	}
+	dst = apierror.AppendString(append(dst, `{"anthropic_version":`...), version)
+	for i, beta := range claudeBetas(a.call) {
+		if i == 0 {
+			dst = append(dst, `,"anthropic_beta":[`...)
+		} else {
+			dst[len(dst)-1] = ','
+		}
+		dst = append(apierror.AppendString(dst, beta), ']')
+	}
+	return dst
 }
 
 // passesToAnthropic tells the fields that go through as they are: sampling, and whatever is not

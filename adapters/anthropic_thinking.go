@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -14,8 +15,8 @@ func (a *anthropicCall) thinking() (jsondoc.Value, int64, *apierror.Error) {
 		limit, given = a.get("max_tokens").Int()
 	}
 	fallback := a.m.maxTokens()
-	if a.t.aws != nil {
-		fallback = 4096 // as LiteLLM has it for Claude by InvokeModel
+	if a.t.aws != nil || strings.Contains(a.model, "@") {
+		fallback = 4096 // as LiteLLM has it for Claude by InvokeModel, and for a dated version on Vertex
 	}
 	thinking := a.get("thinking")
 	effort, err := a.effort()
@@ -82,6 +83,9 @@ func (a *anthropicCall) effort() (string, *apierror.Error) {
 // appendOutputConfig appends the effort of models that have degrees of it.
 func (a *anthropicCall) appendOutputConfig(dst []byte) []byte {
 	config := a.get("output_config")
+	if a.t.p.quirks.claudeVersion != "" && !a.m.adaptive() && !(a.m.family == "opus" && a.m.atLeast(4, 5)) {
+		config = "" // Vertex refuses it for models that have no degrees of effort
+	}
 	effort, _ := a.effort()
 	if effort == "" && a.get("thinking").Get("type").Is("enabled") && !a.m.budgets() {
 		effort = effortFor(a.get("thinking").Get("budget_tokens").Count())

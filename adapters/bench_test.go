@@ -23,7 +23,7 @@ func benchRequest(size int) []byte {
 }
 
 func BenchmarkRequest(b *testing.B) {
-	for _, model := range []string{"openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/large"} {
+	for _, model := range []string{"openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/large", "gemini/gemini-2.5-flash"} {
 		target, err := New(Params{Model: model, APIKey: "sk-test"})
 		if err != nil {
 			b.Fatal(err)
@@ -56,6 +56,7 @@ func BenchmarkEvent(b *testing.B) {
 			"event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"usage\":{\"input_tokens\":1}}}\n\n",
 			"event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":\"" + text + "\"}}\n\n",
 		},
+		{"gemini/gemini-2.5-flash", "", `data: {"candidates":[{"content":{"parts":[{"text":"` + text + `"}],"role":"model"},"index":0}],"usageMetadata":{"promptTokenCount":4,"candidatesTokenCount":9,"totalTokenCount":13,"promptTokensDetails":[{"modality":"TEXT","tokenCount":4}]},"modelVersion":"gemini-2.5-flash","responseId":"mAitaLmkHPPlz7IPvtfUqQ4"}` + "\r\n\r\n"},
 	} {
 		target, err := New(Params{Model: c.model})
 		if err != nil {
@@ -83,6 +84,7 @@ func BenchmarkWhole(b *testing.B) {
 	for _, c := range []struct{ model, format string }{
 		{"openai/gpt-4o", `{"id":"1","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`},
 		{"anthropic/claude-sonnet-4-5", `{"id":"msg_1","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"%s"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}`},
+		{"gemini/gemini-2.5-flash", `{"candidates":[{"content":{"parts":[{"text":"%s"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"totalTokenCount":3},"responseId":"x"}`},
 	} {
 		target, err := New(Params{Model: c.model})
 		if err != nil {

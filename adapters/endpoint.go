@@ -51,7 +51,7 @@ func (t *Target) setBase(base string) error {
 			return fmt.Errorf("%s is not a port", p)
 		}
 	}
-	public := own || strings.EqualFold(u.Hostname(), hostOf(t.p.base))
+	public := own || strings.EqualFold(u.Hostname(), hostOf(firstOf(t.own, t.p.base)))
 	t.endpoint = Endpoint{
 		Scheme: u.Scheme, Host: u.Hostname(), Port: port,
 		Public: public, HTTP2: public && u.Scheme == "https",

@@ -22,7 +22,7 @@ import (
 const (
 	entraAuthority = "https://login.microsoftonline.com"
 	entraScope     = "https://cognitiveservices.azure.com/.default"
-	entraTimeout   = 10 * time.Second
+	tokenTimeout   = 10 * time.Second
 	// imdsToken answers on Azure's machines only.
 	imdsToken = "http://169.254.169.254/metadata/identity/oauth2/token"
 )

@@ -18,7 +18,8 @@ type failure struct {
 	typ     string // the provider's words for what kind of error it is
 	code    string
 	param   string
-	status  int // the HTTP status that the object stands for, if it tells
+	status  int           // the HTTP status that the object stands for, if it tells
+	retry   time.Duration // what the object asks to wait
 }
 
 // refusal reads the body of an answer whose status is not 2xx.
@@ -59,10 +60,16 @@ func (p *Reply) failed(status int, f *failure) *apierror.Error {
 		Message: strings.Clone(p.scrub(clipText(f.message, 4096))), Param: strings.Clone(clipText(f.param, 128)),
 		Provider: p.call.t.p.name, RetryAfter: p.retry,
 	}
+	if e.RetryAfter == 0 {
+		e.RetryAfter = f.retry
+	}
 	if d, ok := p.call.t.p.dialect.(classifier); ok {
 		e.Kind, e.Status = d.classify(status, f)
 	} else {
 		e.Kind, e.Status = classify(status, f)
+	}
+	if passed := p.call.t.p.quirks.status; passed != nil {
+		e.Status = passed(&p.call, e.Status, f)
 	}
 	return e
 }
@@ -145,6 +152,7 @@ func (p *Reply) scrub(s string) string {
 		s = strings.ReplaceAll(s, key, "***")
 	}
 	s = p.call.t.aws.scrub(s)
+	s = p.call.t.tokens.scrub(s)
 	for _, h := range p.call.t.headers {
 		if len(h.Value) >= least {
 			s = strings.ReplaceAll(s, h.Value, "***")

@@ -6,7 +6,7 @@ import "strings"
 // LiteLLM's all_litellm_params and the arguments of its completion() that steer the call.
 func gatewayOnly(name string) bool {
 	return gatewayFields[name] || strings.HasPrefix(name, "litellm_") || strings.HasPrefix(name, "mock_") ||
-		strings.HasPrefix(name, "aws_") || strings.HasPrefix(name, "langfuse_") || strings.HasPrefix(name, "langsmith_") ||
+		strings.HasPrefix(name, "aws_") || strings.HasPrefix(name, "vertex_") || strings.HasPrefix(name, "langfuse_") || strings.HasPrefix(name, "langsmith_") ||
 		strings.Contains(name, "_cost_per_")
 }
 

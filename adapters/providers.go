@@ -76,6 +76,10 @@ type quirks struct {
 	jsonByTool func(model string) bool
 	// rerank is the path of its rerank API under the base URL; "" if it has none.
 	rerank string
+	// status is the status that an error is passed on with, where it is not the one that it came with.
+	status func(c *call, status int, f *failure) int
+	// claudeVersion stands in Claude's requests in place of the model's name, which the path has.
+	claudeVersion string
 	// chats tells the models that answer chats only: a completion is asked for as one.
 	chats func(model string) bool
 }
@@ -115,6 +119,17 @@ var providers = append([]provider{
 		// Its credentials may come from files, containers and instances, too: what is missing, only AWS can tell.
 		name: "bedrock", env: []string{"AWS_BEARER_TOKEN_BEDROCK"}, keyless: true,
 		dialect: bedrock{}, host: bedrockHost{}, quirks: quirks{bytesOnly: true},
+	},
+	{
+		name: "gemini", base: "https://generativelanguage.googleapis.com", env: []string{"GEMINI_API_KEY", "GOOGLE_API_KEY"},
+		dialect: gemini{}, host: geminiHost{}, quirks: quirks{status: googleStatus},
+	},
+	{
+		name: "vertex_ai", base: "https://aiplatform.googleapis.com", keyless: true, dialect: vertexAI{}, host: vertexHost{},
+		quirks: quirks{
+			rename: plainMax, silent: []string{"user"}, bytesOnly: true, claudeVersion: "vertex-2023-10-16",
+			jsonByTool: vertexByTool, status: googleStatus,
+		},
 	},
 	{
 		name: "groq", base: "https://api.groq.com/openai/v1", env: []string{"GROQ_API_KEY"},
@@ -252,8 +267,7 @@ var providers = append([]provider{
 
 // notBuilt are providers of LiteLLM's that have no row yet.
 var notBuilt = []string{
-	"cloudflare", "gemini", "github_copilot", "replicate", "sagemaker", "snowflake", "vertex_ai",
-	"vertex_ai_beta", "voyage", "watsonx",
+	"cloudflare", "github_copilot", "replicate", "sagemaker", "snowflake", "voyage", "watsonx",
 }
 
 // EnvKey is the environment variable that holds a provider's API key by convention, or "".
@@ -293,6 +307,9 @@ func Providers() []string {
 }
 
 func byName(name string) *provider {
+	if name == "vertex_ai_beta" {
+		name = "vertex_ai" // LiteLLM's other name for it
+	}
 	for i := range providers {
 		if providers[i].name == name {
 			return &providers[i]

@@ -51,6 +51,12 @@ func fuzzTargets(tb testing.TB) (list []*Target) {
 		{Model: "mistral/x", DropParams: true},
 		{Model: "groq/llama", AdditionalDropParams: []string{"user"}},
 		{Model: "deepseek/x"},
+		{Model: "gemini/gemini-2.5-flash", DropParams: true},
+		{Model: "gemini/gemini-3-pro-preview", ExtraBody: []byte(`{"generationConfig":{"topK":1},"labels":{"a":"b"}}`)},
+		{Model: "gemini/gemini-1.5-pro", DropParams: true},
+		{Model: "vertex_ai/gemini-2.5-pro", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}, DropParams: true},
+		{Model: "vertex_ai/claude-sonnet-4-5", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}},
+		{Model: "vertex_ai/text-embedding-005", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}},
 	} {
 		t, err := New(p)
 		if err != nil {

@@ -64,8 +64,9 @@ type Target struct {
 	tokens  *tokenSource
 	missing string
 	fetcher *fetch.Fetcher
-	own     string     // the provider's base URL for this deployment, where it depends on its settings
-	aws     *awsTarget // nil but for deployments on AWS
+	own     string        // the provider's base URL for this deployment, where it depends on its settings
+	aws     *awsTarget    // nil but for deployments on AWS
+	vertex  *vertexTarget // nil but for deployments on Vertex AI
 }
 
 // FromEnvironment completes the settings of a provider's deployment (see [Params.Settings]) from the environment

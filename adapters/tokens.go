@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -81,12 +82,23 @@ func (s *tokenSource) token() (string, *apierror.Error) {
 	return s.current.Load().AccessToken, nil
 }
 
+// scrub takes the token out of a text.
+func (s *tokenSource) scrub(text string) string {
+	if s == nil {
+		return text
+	}
+	if t := s.current.Load(); t != nil && t.AccessToken != "" {
+		return strings.ReplaceAll(text, t.AccessToken, "***")
+	}
+	return text
+}
+
 // renew fetches the next token. s.mu is held.
 func (s *tokenSource) renew() error {
 	if s.refusal != nil && clock().Sub(s.refusedAt) < tokenRetry {
 		return s.refusal
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), entraTimeout)
+	ctx, cancel := context.WithTimeout(context.Background(), tokenTimeout)
 	defer cancel()
 	t, err := s.fetch(ctx)
 	if err == nil && t.AccessToken == "" {

@@ -25,6 +25,8 @@ def diff(a, b, at=""):
             out += diff(x, y, "%s[%d]" % (at, i))
         return out
     if isinstance(a, str) and isinstance(b, str) and a != b:
+        if MADE_UP.sub("", a) == MADE_UP.sub("", b):
+            return []
         x, y = parsed(a), parsed(b)
         if x is not None and x == y:
             return []
@@ -33,6 +35,10 @@ def diff(a, b, at=""):
     else:
         same = a == b
     return [] if same else [(at, a, b)]
+
+
+# An id that a gateway made up for a call that came without one; a signature may stand after it.
+MADE_UP = re.compile(r"^call_[0-9a-zA-Z]+(?=$|__thought__)")
 
 
 def parsed(s):

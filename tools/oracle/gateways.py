@@ -64,6 +64,9 @@ def config(url, ours):
         for name, drop in ((group, False), (group + "-drop", True)):
             params = {k: v for k, v in {"api_key": "sk-upstream-" + group, **more}.items() if v is not None}
             params["api_base"] = url + params.pop("base")
+            if more["model"].startswith("vertex_ai/"):
+                del params["api_key"]
+                params["vertex_credentials"] = account(url)
             if drop:
                 params["drop_params"] = True
             models.append({"model_name": name, "litellm_params": params})
@@ -73,6 +76,18 @@ def config(url, ours):
         "litellm_settings": {"num_retries": 0, "request_timeout": 10},
         "general_settings": {"master_key": KEY},
     }, indent=1)
+
+
+def account(url):
+    """A service account's key, as JSON in a text; the provider gives the tokens for it."""
+    path = os.path.join(CACHE, "account.pem")
+    if not os.path.exists(path):
+        os.makedirs(CACHE, exist_ok=True)
+        subprocess.run(["openssl", "genrsa", "-out", path, "2048"], check=True, stderr=subprocess.DEVNULL)
+    with open(path) as f:
+        key = f.read()
+    return json.dumps({"type": "service_account", "project_id": "proj-1", "private_key_id": "k1", "private_key": key,
+                       "client_email": "oracle@proj-1.iam.gserviceaccount.com", "client_id": "1", "token_uri": url + "/token"})
 
 
 class Gateway:

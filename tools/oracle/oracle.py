@@ -56,9 +56,10 @@ def expand(case):
 
 
 def again(case, cases):
-    """The cases that match any of the names in case["again"], but those in case["not"], for other groups."""
+    """The cases that match any of the names in case["again"], but those in case["not"] and those that are their
+    own groups' only, for other groups."""
     for other in cases:
-        if "again" not in other and other.get("call", "chat") == case.get("call", "chat") and \
+        if "again" not in other and "own" not in other and other.get("call", "chat") == case.get("call", "chat") and \
                 any(fnmatch.fnmatch(other["name"], n) for n in case["again"]) and \
                 not any(fnmatch.fnmatch(other["name"], n) for n in case.get("not", [])):
             yield dict(other, groups=case["groups"])

@@ -1,6 +1,6 @@
 """A provider on loopback that records what it is asked and answers what it was told to.
 
-It leaves alone what the answer means: replies are data, in cases/replies.json.
+It leaves alone what the answer means: replies are data, in cases/replies*.json.
 """
 
 import http.server
@@ -12,7 +12,10 @@ import time
 import frames
 
 # Request headers that are compared; the others differ by HTTP library and carry nothing.
-HEADERS = ("authorization", "x-api-key", "api-key", "anthropic-version", "anthropic-beta", "content-type", "openai-organization")
+HEADERS = ("authorization", "x-api-key", "api-key", "anthropic-version", "anthropic-beta", "content-type", "openai-organization",
+           "x-goog-api-key")
+# What Google's token endpoint answers, which a service account's key names.
+TOKEN = {"body": {"access_token": "ya29.oracle-access-token", "expires_in": 3600, "token_type": "Bearer"}}
 
 
 class Provider:
@@ -51,6 +54,9 @@ DIALECTS = (
     ("/messages", "anthropic"), ("/embeddings", "embedding"), ("/chat/completions", "openai"), ("/completions", "completion"),
     ("/api/chat", "ollama_chat"), ("/api/generate", "ollama"), ("/api/embed", "ollama_embed"),
     ("/v2/chat", "cohere"), ("/v2/embed", "cohere_embed"), ("/rerank", "rerank"),
+    (":generateContent", "gemini"), (":streamGenerateContent", "gemini"), (":rawPredict", "anthropic"),
+    (":streamRawPredict", "anthropic"), (":predict", "vertex-embedding"),
+    (":batchEmbedContents", "gemini-embedding"), (":embedContent", "gemini-embed-content"),
 )
 
 
@@ -92,6 +98,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             body = {"not JSON": raw.decode("utf-8", "replace")}
         if self.path.endswith("/api/show"):  # LiteLLM asks Ollama what a model can do
             return self.do_GET()
+        if self.path == "/token":
+            return self.answer(TOKEN)
         p = self.provider
         with p.lock:
             p.seen.append({
@@ -100,7 +108,8 @@ class _Handler(http.server.BaseHTTPRequestHandler):
             })
         dialect = dialect_of(self.path.split("?")[0])
         path = self.path.split("?")[0]
-        streamed = isinstance(body, dict) and body.get("stream") is True or path.endswith("-stream")
+        streamed = isinstance(body, dict) and body.get("stream") is True or path.endswith("-stream") or \
+            path.endswith(":streamGenerateContent")
         if path.endswith("/invoke"):
             streamed = False  # whatever the body says
         r = p.reply(dialect, streamed)

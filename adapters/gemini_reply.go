@@ -1,0 +1,343 @@
+package adapters
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// geminiReply makes OpenAI's answers of Gemini's.
+//
+// https://ai.google.dev/api/generate-content#v1beta.GenerateContentResponse
+type geminiReply struct {
+	p       *Reply
+	created int64
+	id      string
+	tier    string // that the answer was served in
+	usage   geminiUsage
+	// Of a stream:
+	calls           int    // tool calls so far
+	begun, finished uint64 // one bit a candidate
+	called          uint64 // the candidates that called a tool
+	rich            bool   // there was more than words
+	words           []byte // memory for a candidate's text, used again
+}
+
+// geminiCandidate is a candidate taken apart in one pass.
+type geminiCandidate struct {
+	index                              int64
+	parts, reason, grounding, logprobs jsondoc.Value
+}
+
+func readCandidate(v jsondoc.Value, i int) geminiCandidate {
+	c := geminiCandidate{index: int64(i)}
+	for k, m := range v.Members() {
+		switch k.Inner() {
+		case "content":
+			c.parts = m.Get("parts")
+		case "index":
+			c.index = m.Count()
+		case "finishReason":
+			c.reason = m
+		case "groundingMetadata":
+			c.grounding = m
+		case "logprobsResult":
+			c.logprobs = m
+		}
+	}
+	return c
+}
+
+func (g gemini) translator(c *call, p *Reply) translator {
+	if c.r.op == Embedding {
+		return &geminiEmbeddings{p: p, vertex: g.vertex}
+	}
+	return &geminiReply{p: p, created: clock().Unix()}
+}
+
+// header takes what the answer's headers tell.
+func (t *geminiReply) header(get func(name string) string) {
+	switch t.tier = strings.ToLower(clipText(get("x-gemini-service-tier"), 32)); t.tier {
+	case "standard":
+		t.tier = "default"
+	}
+}
+
+// geminiFinish is OpenAI's finish_reason for a finishReason.
+//
+// https://ai.google.dev/api/generate-content#FinishReason
+func geminiFinish(reason string) string {
+	switch reason {
+	case "MAX_TOKENS":
+		return "length"
+	case "SAFETY", "RECITATION", "LANGUAGE", "OTHER", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY",
+		"IMAGE_PROHIBITED_CONTENT", "NO_IMAGE", "IMAGE_RECITATION", "IMAGE_OTHER", "ESCALATION":
+		return "content_filter"
+	}
+	return "stop"
+}
+
+// flagged tells whether the answer's text is not to be shown: a filter stopped it.
+func flagged(reason string) bool {
+	switch reason {
+	case "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_PROHIBITED_CONTENT":
+		return true
+	}
+	return false
+}
+
+func (t *geminiReply) setID(v jsondoc.Value) {
+	if t.id == "" {
+		if t.id = strings.Clone(v.Inner()); t.id == "" {
+			t.id = "chatcmpl-" + randomID()
+		}
+	}
+}
+
+// settle reports what the answer has come to so far.
+func (t *geminiReply) settle(partial bool) {
+	t.p.usage, t.p.used = t.usage.total(), t.usage.told
+	t.p.usage.Partial = partial
+}
+
+func (t *geminiReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Error) {
+	candidates := doc.Get("candidates")
+	blocked := doc.Get("promptFeedback").Get("blockReason").Exists()
+	if !candidates.IsArray() && !blocked && !doc.Get("usageMetadata").IsObject() {
+		return nil, t.p.bad("JSON without \"candidates\"")
+	}
+	t.setID(doc.Get("responseId"))
+	for c := range candidates.Elements() {
+		t.usage.grounded(c.Get("groundingMetadata"))
+	}
+	t.usage.update(doc.Get("usageMetadata"))
+	dst = append(dst, `{"id":"`...)
+	dst = append(append(dst, t.id...), `","object":"chat.completion","created":`...)
+	dst = strconv.AppendInt(dst, t.created, 10)
+	dst = append(append(dst, `,"model":`...), t.p.alias...)
+	dst = append(dst, `,"choices":[`...)
+	lead := first(candidates)
+	stopped := blocked || flagged(lead.Get("finishReason").Text())
+	switch {
+	case stopped:
+		t.p.finish = "content_filter"
+		dst = append(dst, `{"index":0,"message":{"role":"assistant","content":null},"finish_reason":"content_filter"}`...)
+	case lead == "":
+		t.p.finish = "stop"
+		dst = append(dst, `{"index":0,"message":{"role":"assistant","content":null},"finish_reason":"stop"}`...)
+	default:
+		i := 0
+		for c := range candidates.Elements() {
+			if i > 0 {
+				dst = append(dst, ',')
+			}
+			dst = t.choice(dst, c, i)
+			i++
+		}
+	}
+	t.settle(false)
+	dst = append(dst, ']')
+	style := usageBare
+	if !stopped {
+		style = usageWhole
+		dst = appendMetadata(dst, candidates)
+	}
+	if t.tier != "" {
+		dst = apierror.AppendString(append(dst, `,"service_tier":`...), t.tier)
+	}
+	if t.usage.told {
+		dst = t.usage.append(append(dst, `,"usage":`...), style)
+	}
+	return append(dst, '}'), nil
+}
+
+// choice appends a candidate as a choice.
+func (t *geminiReply) choice(dst []byte, v jsondoc.Value, i int) []byte {
+	c := readCandidate(v, i)
+	m := t.read(&c)
+	reason := c.reason.Text()
+	finish := geminiFinish(reason)
+	if len(m.calls) > 0 {
+		finish = "tool_calls"
+	}
+	t.p.finish = finish
+	dst = strconv.AppendInt(append(dst, `{"index":`...), c.index, 10)
+	dst = append(dst, `,"message":{"role":"assistant","content":`...)
+	if m.said {
+		dst = append(append(append(dst, '"'), m.text...), '"')
+	} else {
+		dst = append(dst, "null"...)
+	}
+	dst = append(m.append(dst, true), '}')
+	dst = appendLogprobs(dst, c.logprobs)
+	dst = append(append(append(dst, `,"finish_reason":"`...), finish...), '"')
+	if reason != "" {
+		dst = apierror.AppendString(append(dst, `,"provider_specific_fields":{"native_finish_reason":`...), reason)
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}
+
+// geminiFound is what a candidate's parts hold, ready to be pasted. Lists begin with a comma.
+type geminiFound struct {
+	text, thoughts           []byte // the insides of JSON strings
+	said, thought            bool
+	served                   bool // one of Google's own tools was used
+	calls, blocks, images    []byte
+	signatures, audio, notes []byte
+	invocations              []byte
+}
+
+// read takes a candidate's parts apart.
+func (t *geminiReply) read(c *geminiCandidate) geminiFound {
+	m := geminiFound{text: t.words[:0]}
+	for part := range c.parts.Elements() {
+		t.readPart(&m, part)
+	}
+	t.words = m.text
+	if c.grounding != "" {
+		m.notes = appendAnnotations(nil, c.grounding)
+	}
+	if m.served {
+		m.invocations = appendInvocations(nil, c.parts)
+	}
+	return m
+}
+
+func (t *geminiReply) readPart(m *geminiFound, part jsondoc.Value) {
+	var text, signature, call, inline jsondoc.Value
+	thought := false
+	for k, v := range part.Members() {
+		switch k.Inner() {
+		case "text":
+			text = v
+		case "thought":
+			thought = v == "true"
+		case "thoughtSignature":
+			signature = v
+		case "functionCall":
+			call = v
+		case "inlineData":
+			inline = v
+		case "toolCall":
+			m.served = true
+		}
+	}
+	if signature.IsString() {
+		m.signatures = append(append(m.signatures, ','), signature...)
+	}
+	switch inner := text.Inner(); {
+	case thought:
+		if inner != "" {
+			m.thoughts, m.thought = append(m.thoughts, inner...), true
+		}
+		m.blocks = append(append(m.blocks, `,{"type":"thinking","thinking":"`...), inner...)
+		m.blocks = append(m.blocks, '"')
+		if signature.IsString() {
+			m.blocks = append(append(m.blocks, `,"signature":`...), signature...)
+		}
+		m.blocks = append(m.blocks, '}')
+		t.p.output += int64(len(inner))
+	case inner != "":
+		m.text, m.said = append(m.text, inner...), true
+		t.p.output += int64(len(inner))
+	}
+	if call.IsObject() {
+		m.calls = t.call(append(m.calls, ','), call, signature)
+	}
+	if inline.IsObject() {
+		m.inline(inline)
+	}
+}
+
+// call appends a tool call. Its id carries the signature, for that is what comes back.
+func (t *geminiReply) call(dst []byte, call, signature jsondoc.Value) []byte {
+	args := call.Get("args")
+	if !args.IsObject() {
+		args = "{}"
+	}
+	t.p.output += int64(len(args))
+	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(t.calls), 10)
+	t.calls++
+	dst = append(dst, `,"id":"`...)
+	if id := call.Get("id").Inner(); id != "" {
+		dst = append(dst, id...)
+	} else {
+		dst = append(append(dst, "call_"...), randomID()...)
+	}
+	signed := signature.IsString() && signature != `""`
+	if signed {
+		dst = append(append(dst, signatureMark...), signature.Inner()...)
+	}
+	dst = append(dst, `","type":"function","function":{"name":`...)
+	name := call.Get("name")
+	if !name.IsString() {
+		name = `""`
+	}
+	dst = append(append(dst, name...), `,"arguments":"`...)
+	dst = append(appendQuoted(dst, string(args)), `"}`...)
+	if signed {
+		dst = append(append(append(dst, `,"provider_specific_fields":{"thought_signature":`...), signature...), '}')
+	}
+	return append(dst, '}')
+}
+
+// inline notes bytes: an image, sound, or another file, which becomes a data URL in the text.
+func (m *geminiFound) inline(v jsondoc.Value) {
+	kind, data := v.Get("mimeType").Inner(), v.Get("data").Inner()
+	switch {
+	case strings.HasPrefix(kind, "image/"):
+		m.images = append(append(append(m.images, `,{"type":"image_url","index":0,"image_url":{"url":"data:`...), kind...), ";base64,"...)
+		m.images = append(append(m.images, data...), `","detail":"auto"}}`...)
+	case strings.HasPrefix(kind, "audio/"):
+		if m.audio == nil {
+			m.audio = append(append(append(m.audio, `{"id":"audio_`...), randomID()...), `","data":"`...)
+			m.audio = append(append(m.audio, data...), `","transcript":"","expires_at":`...)
+			m.audio = strconv.AppendInt(m.audio, clock().Unix()+24*60*60, 10)
+			m.audio = append(m.audio, '}')
+		}
+	default:
+		m.text = append(append(append(m.text, "data:"...), kind...), ";base64,"...)
+		m.text, m.said = append(m.text, data...), true
+	}
+}
+
+// bare: there is nothing beside text.
+func (m *geminiFound) bare() bool {
+	return !m.thought && m.audio == nil && len(m.calls)+len(m.images)+len(m.notes)+len(m.signatures)+len(m.invocations) == 0
+}
+
+// append appends what a message or delta holds beside its content. Blocks of thinking are told in a whole
+// answer; a stream tells the thoughts as they come.
+func (m *geminiFound) append(dst []byte, whole bool) []byte {
+	list := func(name string, items []byte) {
+		if len(items) > 0 {
+			dst = append(append(append(dst, name...), '['), items[1:]...)
+			dst = append(dst, ']')
+		}
+	}
+	if m.thought {
+		dst = append(append(append(dst, `,"reasoning_content":"`...), m.thoughts...), '"')
+	}
+	list(`,"tool_calls":`, m.calls)
+	if whole {
+		list(`,"thinking_blocks":`, m.blocks)
+	}
+	list(`,"images":`, m.images)
+	if m.audio != nil {
+		dst = append(append(dst, `,"audio":`...), m.audio...)
+	}
+	list(`,"annotations":`, m.notes)
+	if len(m.signatures)+len(m.invocations) > 0 {
+		dst = append(dst, `,"provider_specific_fields":{`...)
+		list(`"thought_signatures":`, m.signatures)
+		if len(m.signatures) > 0 && len(m.invocations) > 0 {
+			dst = append(dst, ',')
+		}
+		list(`"server_side_tool_invocations":`, m.invocations)
+		dst = append(dst, '}')
+	}
+	return dst
+}

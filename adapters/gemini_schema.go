@@ -1,0 +1,297 @@
+package adapters
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// googleSchema writes JSON Schema in the subset of OpenAPI's that Google's Schema is: references are written
+// out, null beside other types is nullable, unknown keywords are left out.
+//
+// https://ai.google.dev/api/caching#Schema
+type googleSchema struct {
+	at      string // the field of the request, for an error
+	ordered bool   // answers keep the order of the properties
+	defs    []jsondoc.Value
+	limit   int // the length that dst may grow to
+	depth   int
+	err     *apierror.Error
+}
+
+const (
+	maxSchemaDepth = 100
+	// maxSchemaGrowth bounds what references to references can make of a small schema.
+	maxSchemaGrowth = 1 << 20
+)
+
+// schemaKeywords are the keywords that Google knows, apart from those that are written by hand.
+var schemaKeywords = setOf(
+	"title", "description", "nullable", "default", "minItems", "maxItems", "propertyOrdering",
+	"minProperties", "maxProperties", "minimum", "maximum", "minLength", "maxLength", "pattern", "example",
+)
+
+// listedKeywords go with the object or array where a type is a list.
+var listedKeywords = setOf("properties", "required", "items", "minItems", "maxItems", "minProperties", "maxProperties")
+
+func appendGoogleSchema(dst []byte, schema jsondoc.Value, at string, ordered bool) ([]byte, *apierror.Error) {
+	s := googleSchema{at: at, ordered: ordered, limit: len(dst) + len(schema) + maxSchemaGrowth}
+	s.define(schema)
+	dst = s.append(dst, schemaNode{v: schema, nulls: true})
+	return dst, s.err
+}
+
+// define makes the definitions in a schema known.
+func (s *googleSchema) define(schema jsondoc.Value) {
+	for _, name := range [...]string{"$defs", "definitions"} {
+		if d := schema.Get(name); d.IsObject() && !slices.Contains(s.defs, d) {
+			s.defs = append(s.defs, d)
+		}
+	}
+}
+
+// schemaNode is a schema and what its surroundings do to it.
+type schemaNode struct {
+	v                  jsondoc.Value
+	kind               jsondoc.Value // its type, where the schema's own is a list; "" otherwise
+	title, description jsondoc.Value // of the alternatives that it is one of
+	nullable           bool
+	nulls              bool     // null among its alternatives is told by nullable
+	chain              []string // the references that led here
+}
+
+// resolve follows a reference; one to nowhere or into itself stays and is an object of any kind.
+func (s *googleSchema) resolve(n schemaNode) schemaNode {
+	for {
+		ref := n.v.Get("$ref").Text()
+		if ref == "" {
+			return n
+		}
+		name := ref[strings.LastIndexByte(ref, '/')+1:]
+		if slices.Contains(n.chain, name) {
+			return n
+		}
+		target := jsondoc.Value("")
+		for i := len(s.defs) - 1; i >= 0 && target == ""; i-- {
+			target = s.defs[i].Get(name)
+		}
+		if !target.IsObject() {
+			return n
+		}
+		n.chain = append(slices.Clip(n.chain), name)
+		n.v = target
+		s.define(target)
+	}
+}
+
+func (s *googleSchema) append(dst []byte, n schemaNode) []byte {
+	if s.err != nil {
+		return dst
+	}
+	if s.depth++; s.depth > maxSchemaDepth || len(dst) > s.limit {
+		s.err = refused(s.at, "'%s' nests too deep, or grows too large once its references are written out.", s.at)
+		return dst
+	}
+	defer func() { s.depth-- }()
+	if n = s.resolve(n); !n.v.IsObject() {
+		return append(dst, `{"type":"object"}`...) // true: anything goes
+	}
+	if list := n.v.Get("type"); n.kind == "" && list.IsArray() && list.Len() > 1 {
+		return s.appendTypes(dst, n, list)
+	}
+	if any := n.v.Get("anyOf"); n.kind == "" && any.IsArray() && first(any) != "" {
+		return s.appendAnyOf(dst, n, any)
+	}
+	return s.appendPlain(dst, n)
+}
+
+// appendTypes writes a list of types as alternatives.
+func (s *googleSchema) appendTypes(dst []byte, n schemaNode, list jsondoc.Value) []byte {
+	dst = append(dst, `{"anyOf":[`...)
+	i := 0
+	for kind := range list.Elements() {
+		if !kind.IsString() {
+			continue
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		i++
+		dst = s.appendPlain(dst, schemaNode{
+			v: n.v, kind: kind, title: n.v.Get("title"), description: n.v.Get("description"), nulls: n.nulls, chain: n.chain,
+		})
+	}
+	return append(dst, "]}"...)
+}
+
+// appendAnyOf writes alternatives; Google takes nothing beside them.
+func (s *googleSchema) appendAnyOf(dst []byte, n schemaNode, list jsondoc.Value) []byte {
+	null, others := false, 0
+	for v := range list.Elements() {
+		if n.nulls && v.Get("type").Is("null") {
+			null = true
+		} else {
+			others++
+		}
+	}
+	if others == 0 {
+		s.err = refused(s.at, "'%s' holds a value that can only be null, which Gemini does not take.", s.at)
+		return dst
+	}
+	title, description := n.v.Get("title"), n.v.Get("description")
+	if n.title != "" {
+		title = n.title
+	}
+	if n.description != "" {
+		description = n.description
+	}
+	dst = append(dst, `{"anyOf":[`...)
+	i := 0
+	for v := range list.Elements() {
+		if null && v.Get("type").Is("null") {
+			continue
+		}
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		i++
+		dst = s.append(dst, schemaNode{v: v, title: title, description: description, nullable: null, chain: n.chain})
+	}
+	return append(dst, "]}"...)
+}
+
+// appendPlain writes a schema that is of one type.
+func (s *googleSchema) appendPlain(dst []byte, n schemaNode) []byte {
+	kind := n.kind
+	if kind == "" {
+		if kind = n.v.Get("type"); kind.IsArray() {
+			kind = first(kind)
+		}
+	}
+	properties := n.v.Get("properties")
+	listed := n.kind == "" || n.kind.Is("object") || n.kind.Is("array")
+	object := properties.IsObject() && listed
+	empty := object && !next(properties)
+	choice := n.v.Get("oneOf") != "" || n.v.Get("allOf") != "" || n.v.Get("anyOf") != "" && n.kind == ""
+	if object && (n.kind == "" || n.kind.Is("object")) || !kind.IsString() && !choice {
+		kind = `"object"`
+	}
+	dst = append(dst, '{')
+	start := len(dst)
+	put := func(name string) {
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		dst = append(append(append(dst, '"'), name...), `":`...)
+	}
+	value := func(name string, v jsondoc.Value) {
+		put(name)
+		dst = append(dst, v...)
+	}
+	if kind.IsString() {
+		value("type", kind)
+	}
+	if n.title.Exists() {
+		value("title", n.title)
+	}
+	if n.description.Exists() {
+		value("description", n.description)
+	}
+	if n.nullable {
+		value("nullable", "true")
+	}
+	for k, v := range n.v.Members() {
+		name := k.Text()
+		if n.kind != "" && (!listed || !listedKeywords[name]) {
+			continue
+		}
+		switch name {
+		case "properties":
+			if object && !empty {
+				put(name)
+				dst = s.appendProperties(dst, n, properties)
+			}
+		case "items":
+			if v.IsObject() {
+				put(name)
+				dst = s.append(dst, schemaNode{v: v, nulls: n.nulls, chain: n.chain})
+			}
+		case "required":
+			if !empty && v.Exists() {
+				value(name, v)
+			}
+		case "enum":
+			if isKind(kind, "string") && v.IsArray() {
+				put(name)
+				dst = appendEnum(dst, v)
+			}
+		case "format":
+			if v.Is("enum") || v.Is("date-time") {
+				value(name, v)
+			}
+		case "title":
+			if !n.title.Exists() {
+				value(name, v)
+			}
+		case "description":
+			if !n.description.Exists() {
+				value(name, v)
+			}
+		case "nullable":
+			if !n.nullable {
+				value(name, v)
+			}
+		default:
+			if schemaKeywords[name] {
+				value(name, v)
+			}
+		}
+	}
+	if isKind(kind, "array") && !n.v.Get("items").IsObject() {
+		put("items")
+		dst = append(dst, `{"type":"object"}`...)
+	}
+	if s.ordered && object && !empty && n.v.Get("propertyOrdering") == "" {
+		put("propertyOrdering")
+		dst = append(dst, '[')
+		for k := range properties.Members() {
+			dst = append(append(dst, k...), ',')
+		}
+		dst[len(dst)-1] = ']'
+	}
+	return append(dst, '}')
+}
+
+func (s *googleSchema) appendProperties(dst []byte, n schemaNode, properties jsondoc.Value) []byte {
+	dst = append(dst, '{')
+	start := len(dst)
+	for k, v := range properties.Members() {
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		dst = s.append(append(append(dst, k...), ':'), schemaNode{v: v, nulls: n.nulls, chain: n.chain})
+	}
+	return append(dst, '}')
+}
+
+// isKind tells whether a type is this one, in either of the spellings that Google takes.
+func isKind(kind jsondoc.Value, name string) bool { return strings.EqualFold(kind.Text(), name) }
+
+// appendEnum writes the values of an enum; Google takes no empty text among them.
+func appendEnum(dst []byte, list jsondoc.Value) []byte {
+	dst = append(dst, '[')
+	i := 0
+	for v := range list.Elements() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		i++
+		if v == `""` {
+			v = "null"
+		}
+		dst = append(dst, v...)
+	}
+	return append(dst, ']')
+}

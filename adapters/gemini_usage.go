@@ -1,0 +1,229 @@
+package adapters
+
+import (
+	"strconv"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+)
+
+// geminiUsage is a usageMetadata. A stream tells it with every event; the last one counts.
+//
+// https://ai.google.dev/api/generate-content#UsageMetadata
+type geminiUsage struct {
+	told                                     bool
+	prompt, candidates, sum, thoughts, tools int64
+	cached                                   int64
+	cachedTold, thoughtsTold                 bool
+	prompts, caches, answers                 tokensByKind
+	searched                                 int64 // web searches that were made, each paid for
+	located                                  int64 // look-ups in Google Maps
+}
+
+// tokensByKind are counts by modality; -1 is one that was not told.
+type tokensByKind struct {
+	told                      bool
+	text, audio, image, video int64
+}
+
+func (t *tokensByKind) read(list jsondoc.Value) {
+	*t = tokensByKind{told: true, text: -1, audio: -1, image: -1, video: -1}
+	for d := range list.Elements() {
+		n := d.Get("tokenCount").Count()
+		add := func(p *int64) { *p = max(*p, 0) + n }
+		switch d.Get("modality").Text() {
+		case "TEXT", "DOCUMENT":
+			add(&t.text)
+		case "AUDIO":
+			add(&t.audio)
+		case "IMAGE":
+			add(&t.image)
+		case "VIDEO":
+			add(&t.video)
+		}
+	}
+}
+
+func (u *geminiUsage) update(v jsondoc.Value) {
+	if !v.IsObject() {
+		return
+	}
+	*u = geminiUsage{told: true, searched: u.searched, located: u.located}
+	for k, n := range v.Members() {
+		switch k.Inner() {
+		case "promptTokenCount":
+			u.prompt = n.Count()
+		case "candidatesTokenCount":
+			u.candidates = n.Count()
+		case "totalTokenCount":
+			u.sum = n.Count()
+		case "thoughtsTokenCount":
+			u.thoughts, u.thoughtsTold = n.Count(), true
+		case "toolUsePromptTokenCount":
+			u.tools = n.Count()
+		case "cachedContentTokenCount":
+			u.cached, u.cachedTold = n.Count(), true
+		case "promptTokensDetails":
+			u.prompts.read(n)
+		case "cacheTokensDetails":
+			u.caches.read(n)
+		case "candidatesTokensDetails":
+			u.answers.read(n)
+		}
+	}
+}
+
+// grounded counts the searches that an answer's groundingMetadata tells of.
+func (u *geminiUsage) grounded(v jsondoc.Value) {
+	if !v.IsObject() {
+		return
+	}
+	web, maps := false, v.Get("googleMapsWidgetContextToken").Exists()
+	for c := range v.Get("groundingChunks").Elements() {
+		web = web || c.Get("web") != ""
+		maps = maps || c.Get("maps") != ""
+	}
+	n := int64(0)
+	seen := map[jsondoc.Value]bool{}
+	for q := range v.Get("webSearchQueries").Elements() {
+		if q != `""` && !seen[q] {
+			seen[q] = true
+			n++
+		}
+	}
+	if maps {
+		u.located = max(u.located, 1)
+		if !web {
+			u.located = max(u.located, n)
+			return
+		}
+	}
+	u.searched = max(u.searched, n)
+}
+
+// total is the usage in OpenAI's terms. What tools read is part of the prompt, unless it came by a search,
+// which has a price of its own. Some models count their thoughts among the candidates' tokens.
+func (u *geminiUsage) total() Usage {
+	t := Usage{Prompt: u.prompt, Completion: u.candidates, Total: u.sum, CachedRead: u.cached, Reasoning: u.thoughts}
+	if u.searched+u.located == 0 {
+		t.Prompt += u.tools
+	}
+	if u.prompt+u.candidates+u.tools != u.sum {
+		t.Completion += u.thoughts
+	}
+	t.Reasoning = min(t.Reasoning, t.Completion)
+	return t
+}
+
+// usageStyle is how much a usage object tells, which LiteLLM's clients know.
+type usageStyle uint8
+
+const (
+	usageWhole  usageStyle = iota
+	usageBare              // of an answer that a filter stopped: no details
+	usageStream            // of a stream: the total is the sum of the parts
+	usageWords             // of a stream of words alone: the details of the answer are told in full
+)
+
+// append appends the usage object.
+func (u *geminiUsage) append(dst []byte, style usageStyle) []byte {
+	t := u.total()
+	plain := style == usageWords
+	if style >= usageStream {
+		t.Total = t.Prompt + t.Completion
+	}
+	start := 0
+	field := func(name string, n int64) {
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		dst = append(append(append(dst, '"'), name...), `":`...)
+		dst = strconv.AppendInt(dst, n, 10)
+	}
+	known := func(name string, n int64) {
+		if n >= 0 {
+			field(name, n)
+		}
+	}
+	dst = append(dst, '{')
+	start = len(dst)
+	field("prompt_tokens", t.Prompt)
+	field("completion_tokens", t.Completion)
+	field("total_tokens", t.Total)
+	if style == usageBare {
+		return append(dst, '}')
+	}
+	if u.cachedTold {
+		field("cache_read_input_tokens", u.cached)
+	}
+	before := len(dst)
+	dst = append(dst, `,"prompt_tokens_details":{`...)
+	start = len(dst)
+	if u.cachedTold {
+		field("cached_tokens", u.cached)
+	}
+	if u.prompts.told {
+		p := u.uncached()
+		known("text_tokens", p.text)
+		known("audio_tokens", p.audio)
+		known("image_tokens", p.image)
+		known("video_tokens", p.video)
+	}
+	if u.tools > 0 {
+		field("tool_use_tokens", u.tools)
+	}
+	if u.searched > 0 {
+		field("web_search_requests", u.searched)
+	}
+	if u.located > 0 {
+		field("google_maps_grounding_requests", u.located)
+	}
+	if len(dst) == start {
+		dst = dst[:before]
+	} else {
+		dst = append(dst, '}')
+	}
+	before = len(dst)
+	dst = append(dst, `,"completion_tokens_details":{`...)
+	start = len(dst)
+	if u.thoughtsTold || plain {
+		field("reasoning_tokens", u.thoughts)
+	}
+	if u.candidates > 0 || plain {
+		text := u.candidates
+		if u.answers.told {
+			known("audio_tokens", u.answers.audio)
+			known("image_tokens", u.answers.image)
+			known("video_tokens", u.answers.video)
+			if text = u.answers.text; text < 0 {
+				text = max(u.candidates-max(u.answers.audio, 0)-max(u.answers.image, 0)-max(u.answers.video, 0), 0)
+			}
+		}
+		field("text_tokens", text)
+	}
+	if len(dst) == start {
+		dst = dst[:before]
+	} else {
+		dst = append(dst, '}')
+	}
+	return append(dst, '}')
+}
+
+// uncached are the prompt's tokens by modality without those that were read from a cache. A cache whose
+// content is not told is taken to be text.
+func (u *geminiUsage) uncached() tokensByKind {
+	p := u.prompts
+	less := func(n *int64, by int64) {
+		if *n >= 0 && by > 0 {
+			*n = max(*n-by, 0)
+		}
+	}
+	if !u.caches.told {
+		less(&p.text, u.cached)
+		return p
+	}
+	less(&p.text, u.caches.text)
+	less(&p.audio, u.caches.audio)
+	less(&p.image, u.caches.image)
+	less(&p.video, u.caches.video)
+	return p
+}
