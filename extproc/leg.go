@@ -20,6 +20,24 @@ type leg struct {
 	to    *route.Attempt
 	began time.Time
 	held  *ratelimit.Reservation
+	noted int // the attempt that is counted as a retry already
+}
+
+// goesOn counts attempt n, which a failed answer leads to, as a retry before Envoy has waited a moment and sent it:
+// in an outage many calls come here at once, and each must see what the others have spent.
+func (c *Call) goesOn(n int) {
+	l := &c.leg
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if to := c.attempt(n); to != nil && to.Retry > 0 && !l.failover(n, to) {
+		c.server.Health.Retried(to.Group)
+		l.noted = n
+	}
+}
+
+// failover tells whether attempt n is the call's first to another deployment, with the lock held.
+func (l *leg) failover(n int, to *route.Attempt) bool {
+	return n == 2 && l.to != nil && to.Deployment != l.to.Deployment
 }
 
 // depart begins attempt n, which ends the one before it. What is on its way to a deployment that has become full
@@ -32,9 +50,8 @@ func (c *Call) depart(n int) {
 	if l.over || to == nil || n == l.n {
 		return
 	}
-	failover := false
+	free := l.noted == n || l.failover(n, to)
 	if l.n > 0 {
-		failover = n == 2 && to.Deployment != l.to.Deployment
 		c.server.Health.Over(l.to.Deployment.ID, route.Ending{})
 		c.settle(0)
 	}
@@ -43,7 +60,7 @@ func (c *Call) depart(n int) {
 			ratelimit.Request{Limits: limits, Tokens: c.estimate, Force: true})
 	}
 	l.n, l.to, l.began = n, to, time.Now()
-	c.server.Health.Sent(to, failover)
+	c.server.Health.Sent(to, free)
 }
 
 // arrive ends the last attempt, with the call.

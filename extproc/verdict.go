@@ -135,6 +135,7 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 	id := c.attempt(v.n).Deployment.ID
 	if c.way.failed(v.n, e.Kind, e.RetryAfter) {
 		c.unused(v.n, e, v.reply)
+		c.goesOn(v.n + 1)
 		r.SetHeader(names.HeaderVerdict, string(e.Kind))
 		r.Plan = c.clusters()
 		if v.status < 400 { // what only the body shows is not in the attempt log

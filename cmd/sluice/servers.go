@@ -113,7 +113,11 @@ func (r *instance) api() *admin.Server {
 				return admin.Seen{}, false
 			}
 			state := g.health.State(id)
-			return admin.Seen{Healthy: !state.Cooling && (state.LastOK || state.Last.IsZero()), At: state.Last}, true
+			seen := admin.Seen{Healthy: !state.Cooling && (state.LastOK || state.Last.IsZero()), At: state.Last}
+			if state.Cooling || state.HalfOpen {
+				seen.Out, seen.Until = state.Why, state.Until
+			}
+			return seen, true
 		},
 		Standings: g.standings,
 		Explain: func(model string) ([]byte, error) {

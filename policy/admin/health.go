@@ -50,6 +50,9 @@ type endpoint struct {
 	Provider string `json:"custom_llm_provider,omitempty"`
 	APIBase  string `json:"api_base,omitempty"`
 	Error    string `json:"error,omitempty"`
+	// What calls have shown: why the deployment gets none at this moment, and until when.
+	Out   string     `json:"out_of_service,omitempty"`
+	Until *time.Time `json:"out_until,omitempty"`
 }
 
 type healthReport struct {
@@ -115,6 +118,11 @@ func (s *Server) report(asked []*Deployment, faults []error, admin bool) healthR
 		e := endpoint{Model: d.Model, ModelID: d.ID, Provider: d.Provider}
 		if admin { // where a deployment is, is the operator's business
 			e.APIBase = d.APIBase
+		}
+		if seen, ok := s.o.Seen(d.ID); ok && seen.Out != "" {
+			if e.Out = seen.Out; !seen.Until.IsZero() {
+				e.Until = &seen.Until
+			}
 		}
 		if faults[i] == nil {
 			report.Healthy = append(report.Healthy, e)

@@ -69,6 +69,8 @@ const (
 type Seen struct {
 	Healthy bool
 	At      time.Time // of the last attempt; zero: none yet
+	Out     string    // why it gets no calls at this moment; empty: it does
+	Until   time.Time // of Out; zero: until one call has tried it
 }
 
 // Prober asks a deployment's model something small. It returns what went wrong, in words for a person and

@@ -68,16 +68,31 @@ func (p *planner) budget(g *group, first int) {
 	p.skip(Skip{Group: g.name, Reason: "its retry budget is spent: further retries are left out"})
 }
 
-// Sent tells that attempt a is on its way to its deployment; failover, that it is a call's first to another
-// deployment than its first attempt.
-func (h *Health) Sent(a *Attempt, failover bool) {
+// overBudget tells whether attempt i, a retry of the group at hand, is one too many now.
+func (w *Walk) overBudget(i int) bool {
+	p := w.plan
+	if p.health == nil || w.exempt(i) {
+		return false
+	}
+	b := p.health.budget(p.At(i).Group)
+	return b != nil && b.spent(p.health.now(), p.share, p.floor)
+}
+
+// exempt is a call's first failover to another deployment.
+func (w *Walk) exempt(i int) bool {
+	return w.used == 0 && w.entered == 0 && w.plan.At(i).Deployment != w.plan.At(w.at).Deployment
+}
+
+// Sent tells that attempt a is on its way to its deployment. A retry is counted, unless it is free: exempt, or
+// counted already.
+func (h *Health) Sent(a *Attempt, free bool) {
 	now := h.now()
-	if b := h.budget(a.Group); b != nil {
-		switch {
-		case a.Retry == 0:
+	switch {
+	case a.Retry > 0 && !free:
+		h.Retried(a.Group)
+	case a.Retry == 0:
+		if b := h.budget(a.Group); b != nil {
 			b.note(now, 1, 0)
-		case !failover:
-			b.note(now, 0, 1)
 		}
 	}
 	if e := h.entry(a.Deployment.ID); e != nil {
@@ -88,13 +103,19 @@ func (h *Health) Sent(a *Attempt, failover bool) {
 	}
 }
 
+// Retried counts a retry of a group that will be sent.
+func (h *Health) Retried(group string) {
+	if b := h.budget(group); b != nil {
+		b.note(h.now(), 0, 1)
+	}
+}
+
 // Ending is how an attempt that was sent ended, as far as traffic is concerned.
 type Ending struct {
 	Took         time.Duration // from sending to the end of the answer; 0: there was none, and nothing was measured
 	FirstToken   time.Duration // of a stream, to its first event; 0: not a stream
 	OutputTokens int64
 	Tokens       int64 // input and output
-	TimedOut     bool
 }
 
 // Over ends what Sent began. A deployment that is no longer known is not noted.

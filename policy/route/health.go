@@ -166,6 +166,9 @@ func (h *Health) Report(o Outcome) (known bool) {
 			h.emit(Event{DeploymentID: o.DeploymentID, Group: policy.group, Kind: Back})
 		}
 	case bad:
+		if o.kind() == apierror.Timeout {
+			e.traffic.timedOut(now)
+		}
 		if until, streak, started := e.failed(now, policy, &o); started {
 			h.emit(Event{
 				DeploymentID: o.DeploymentID, Group: policy.group, Kind: Out,

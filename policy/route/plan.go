@@ -76,6 +76,9 @@ type Plan struct {
 	Strategy string   // the name of the strategy that was used for the first group
 	Capped   []string // the groups whose retries were left out, their retry budget being spent
 
+	health  *Health // for its retry budgets; nil: there are none
+	share   float64
+	floor   int
 	nodes   []node
 	most    int           // fallback groups that one call may visit
 	own     [classes]bool // which failures have lists of their own
@@ -133,7 +136,7 @@ func (t *Table) Plan(a Ask, health *Health, rnd func() float64) (*Plan, *apierro
 	defer p.release()
 	*p = planner{
 		table: t, ask: &a, health: health, rnd: rnd, left: t.settings.MaxFallbacks, room: maxAttempts,
-		plan: &Plan{Strategy: t.settings.Strategy, most: t.settings.MaxFallbacks}, pick: p.pick[:0], now: health.now(),
+		plan: &Plan{Strategy: t.settings.Strategy, health: health, share: t.settings.RetryBudget, floor: t.settings.RetryFloor, most: t.settings.MaxFallbacks}, pick: p.pick[:0], now: health.now(),
 	}
 	p.plan.Attempts, p.plan.nodes = p.plan.room[:0], p.plan.nodeRoom[:0]
 	if known {

@@ -7,6 +7,8 @@ import (
 	"math/rand/v2"
 	"testing"
 	"time"
+
+	"github.com/sluicegw/sluice/internal/apierror"
 )
 
 // simulation sends calls through plans by a clock of its own, and lets each take as long as it is told.
@@ -205,8 +207,7 @@ func TestLatencyBasedTimeout(t *testing.T) {
 	s := simulate(t, strategy(LatencyBased), members("a", 2))
 	ms := taking(map[string]int{"a/1": 10, "a/2": 50})
 	s.run(100, time.Second, Ask{}, ms)
-	s.health.entry("a/1").traffic.sent(s.health.now())
-	s.health.Over("a/1", Ending{TimedOut: true, Took: time.Second})
+	s.health.Report(Outcome{DeploymentID: "a/1", Status: 408, Kind: apierror.Timeout})
 	clear(s.count)
 	s.run(100, time.Second, Ask{}, ms)
 	s.shares(0, map[string]float64{"a/1": 0, "a/2": 1})

@@ -102,10 +102,7 @@ func (t *Traffic) over(now time.Duration, e *Ending) {
 		t.usage.slots[t.usage.newest%usageSlots].tokens += e.Tokens
 		t.usage.tokens += e.Tokens
 	}
-	switch {
-	case e.TimedOut:
-		t.whole.add(now, timeoutPenalty.Seconds(), e.Took.Seconds())
-	case e.Took > 0:
+	if e.Took > 0 {
 		per := e.Took.Seconds()
 		if e.OutputTokens > 0 {
 			per /= float64(e.OutputTokens)
@@ -114,6 +111,17 @@ func (t *Traffic) over(now time.Duration, e *Ending) {
 		if e.FirstToken > 0 {
 			t.stream.add(now, e.FirstToken.Seconds(), e.FirstToken.Seconds())
 		}
+	}
+}
+
+// timedOut notes an attempt that ran into its timeout. How long it would have taken nobody knows: the peaks
+// double, so that others are preferred for a while.
+func (t *Traffic) timedOut(now time.Duration) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.whole.add(now, timeoutPenalty.Seconds(), 2*max(t.whole.ewma, 1))
+	if t.stream.count > 0 {
+		t.stream.raise(now, 2*max(t.stream.ewma, 1))
 	}
 }
 
@@ -166,6 +174,9 @@ func (p *pace) add(now time.Duration, sample, peak float64) {
 	}
 	p.at = now
 }
+
+// raise lifts the peak alone.
+func (p *pace) raise(now time.Duration, to float64) { p.ewma, p.at = max(p.ewma, to), now }
 
 // peak falls with the time that nothing was measured, so that who was slow is asked again.
 func (p *pace) peak(now time.Duration) float64 {

@@ -86,7 +86,7 @@ func (w *Walk) Fail(kind apierror.Kind) bool {
 	if w.at < 0 {
 		return false
 	}
-	if i := w.plan.nodes[w.in].retry(w, kind); i >= 0 {
+	if i := w.plan.nodes[w.in].retry(w, kind); i >= 0 && !w.overBudget(i) {
 		w.at, w.used = i, w.used+1
 		return true
 	}
