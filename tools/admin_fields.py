@@ -114,6 +114,8 @@ def request(model):
         if choices(prop, defs):
             field["enum"] = choices(prop, defs)
         out[name] = field
+    if model is Deployment:
+        out["model_info"].pop("required", None)  # its __init__ fills it in
     return out
 
 

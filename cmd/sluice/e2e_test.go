@@ -13,6 +13,7 @@ import (
 
 	"github.com/sluicegw/sluice/envoy/envoytest"
 	"github.com/sluicegw/sluice/envoy/envoytest/provider"
+	"github.com/sluicegw/sluice/internal/testtools"
 )
 
 // TestScripts runs the scripts of testdata/script: the real binary, the real Envoy, scripted providers.
@@ -27,7 +28,7 @@ func TestScripts(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
-			w := &world{binary: binary, providers: map[string]*provider.Server{}, running: map[string]*process{},
+			w := &world{t: t, binary: binary, providers: map[string]*provider.Server{}, running: map[string]*process{},
 				streams: map[string]*openStream{}, loads: map[string]*load{}}
 			env.Values[worldKey{}] = w
 			env.Setenv("ENVOY_PATH", envoyPath)
@@ -47,6 +48,11 @@ func TestScripts(t *testing.T) {
 			"chat":      command(cmdChat),
 			"wait-for":  command(cmdWaitFor),
 			"get":       command(cmdGet),
+			"api":       command(cmdAPI),
+			"api-soon":  command(cmdAPISoon),
+			"keep":      command(cmdKeep),
+			"postgres":  command(cmdPostgres),
+			"secret":    command(cmdSecret),
 			"stream":    command(cmdStream),
 			"leave":     command(cmdLeave),
 			"load":      command(cmdLoad),
@@ -64,6 +70,9 @@ func TestScripts(t *testing.T) {
 
 // world is what one script has started.
 type world struct {
+	t         *testing.T
+	answer    string // the last answer of the API
+	postgres  *testtools.Server
 	binary    string
 	providers map[string]*provider.Server
 	running   map[string]*process

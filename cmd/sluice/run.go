@@ -46,6 +46,10 @@ type instance struct {
 	databaseURL string // of the start; a reload does not move the data
 	directory   *keys.Directory
 	follower    *store.Follower
+	// The configuration of the files that is in use; models that were made at run time come on top of it.
+	base          atomic.Pointer[config.Config]
+	modelsChanged chan struct{}
+	composed      atomic.Int64 // the directory's changes that are in effect
 
 	journal   *journal.Journal
 	ledger    *ledger.Ledger
@@ -109,7 +113,9 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 		return err
 	}
 	defer r.servers.stop()
-	a, err := assemble(c, r.around)
+	r.base.Store(c)
+	changes := r.directory.Changes()
+	a, err := r.compose(c)
 	if err != nil {
 		return err
 	}
@@ -117,6 +123,7 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 	if err := r.gateway.apply(ctx, a); err != nil {
 		return fmt.Errorf("the configuration could not be published: %w", err)
 	}
+	r.composed.Store(changes)
 	if o.external {
 		err = r.offer(ctx, stdout)
 	} else {
@@ -340,6 +347,10 @@ func (r *instance) serve(ctx context.Context) {
 		case sum := <-changes:
 			if sum != r.lastRead() { // a signal may have been faster
 				r.reload(ctx, "a file changed")
+			}
+		case <-r.modelsChanged:
+			if r.composed.Load() < r.directory.Changes() {
+				r.applyModels(ctx)
 			}
 		case <-tick.C:
 			r.gateway.sweep(ctx)

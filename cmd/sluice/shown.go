@@ -14,6 +14,11 @@ func (a *assembly) shown() *admin.Snapshot {
 		s := admin.Deployment{
 			ID: d.config.ID, Group: d.config.Group, Model: d.config.Model,
 			Hidden: d.config.Hidden, Unusable: d.out,
+			Stored: d.config.Stored, Params: d.config.Shown, Info: d.config.Info.Raw,
+			RPM: d.config.RPM, TPM: d.config.TPM, Blocked: d.config.Blocked,
+		}
+		if p := a.pricers[d.config.ID]; p != nil {
+			s.Known = p.Info().Fields()
 		}
 		if d.target != nil {
 			s.Provider = d.target.Provider()

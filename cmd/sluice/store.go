@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -18,7 +19,7 @@ import (
 
 const (
 	// storePatience is how long a start waits for PostgreSQL before it goes on without it.
-	storePatience = 5 * time.Second
+	storePatience = 3 * time.Second
 	// refreshEvery renews what depends on the clock; see [keys.Directory.Refresh].
 	refreshEvery = time.Minute
 )
@@ -43,6 +44,7 @@ func (r *instance) openStore(ctx context.Context, c *config.Config) error {
 		return fmt.Errorf("general_settings.database_url: %w", err)
 	}
 	r.db, r.databaseURL = db, url
+	r.modelsChanged = make(chan struct{}, 1)
 	r.directory = keys.NewDirectory(db.Down)
 	r.follower = db.Objects().Follow(r.takeObjects)
 	r.log.Info("keys and spend are kept", "where", db.Where())
@@ -79,11 +81,17 @@ func (r *instance) awaitStore(ctx context.Context) error {
 // takeObjects is given every change of the store.
 func (r *instance) takeObjects(changed []store.Object, whole bool) {
 	r.directory.Apply(changed, whole)
+	if whole || slices.ContainsFunc(changed, func(o store.Object) bool { return o.Kind == keys.KindModel }) {
+		select {
+		case r.modelsChanged <- struct{}{}:
+		default: // it is known already
+		}
+	}
 }
 
 // storage is what the admin API works on.
 func (r *instance) storage() *admin.Storage {
-	return &admin.Storage{Objects: r.db.Objects(), Directory: r.directory, Sync: r.follower.Sync}
+	return &admin.Storage{Objects: r.db.Objects(), Directory: r.directory, Sync: r.follower.Sync, Models: r.modelStore()}
 }
 
 func (r *instance) refreshKeys(ctx context.Context) {

@@ -179,11 +179,14 @@ func (r *instance) reload(ctx context.Context, why string) {
 	}
 	var a *assembly
 	if err == nil {
-		a, err = assemble(c, r.around)
+		a, err = r.compose(c)
 	}
 	if err == nil {
 		r.warn(c, a)
 		err = r.gateway.apply(ctx, a)
+	}
+	if err == nil {
+		r.base.Store(c)
 	}
 	if err != nil {
 		r.gateway.metrics.ReloadFailed()

@@ -244,7 +244,7 @@ func TestEveryRouteHasARole(t *testing.T) {
 	rules := map[access]map[string]string{
 		adminsOnly: {"GET": "yyynnnnnnn", "POST": "yynnnnnnnn"},
 		users:      {"GET": "yyyynynnnn", "POST": "yynynynnnn"},
-		everybody:  {"GET": "yyyyyyyynn", "POST": "yynyyyyynn"},
+		everybody:  {"GET": "yyyyyyyynn", "POST": "yynyyyyynn", "PATCH": "yynyyyyynn"},
 	}
 	exceptions := map[string]string{"/user/update": "yyynnnnnnn", "/budget/info": "yyynnnnnnn"}
 	for _, rt := range a.server.managedRoutes() {

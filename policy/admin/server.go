@@ -3,6 +3,7 @@ package admin
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"log/slog"
 	"net"
 	"net/http"
@@ -34,6 +35,11 @@ type Deployment struct {
 	OwnedBy  string // in the list of models; empty: "openai", as LiteLLM says of all
 	Hidden   bool   // its group is not listed: it was made for a fallback entry
 	Unusable string // why it takes no calls, such as a missing key; empty: it does
+
+	Stored, Blocked bool            // it was made at run time; an admin has blocked it
+	Params, Info    json.RawMessage // litellm_params without secrets, model_info; nil: there are none
+	Known           map[string]any  // of the model, by LiteLLM's names: prices, limits, abilities
+	RPM, TPM        int             // 0: no limit
 }
 
 // Snapshot is the configuration in use. It is not changed after it was given.

@@ -40,7 +40,8 @@ type Config struct {
 
 	Warnings []Fault
 
-	env func(string) (string, bool)
+	env         func(string) (string, bool)
+	credentials map[string]*value // credential_list
 }
 
 // LookupEnv is the value of an environment variable, the section environment_variables first. It is how
@@ -150,7 +151,8 @@ func (r *reader) config(c *Config, root *value) {
 	}
 	r.guardrails(c, root.get("guardrails"), "guardrails")
 	r.guardrails(c, root.get("litellm_settings").get("guardrails"), "litellm_settings.guardrails")
-	r.models(c, root.get("model_list"), r.credentials(root.get("credential_list")))
+	c.credentials = r.credentials(root.get("credential_list"))
+	r.models(c, root.get("model_list"), c.credentials)
 	r.fallbackTargets(c)
 	distinctIDs(r, c.Deployments)
 }

@@ -57,6 +57,11 @@ type Deployment struct {
 	Prices map[string]float64 // US dollars, by LiteLLM's names: input_cost_per_token …
 	Info   ModelInfo
 
+	// Shown are litellm_params as people may see them: without secrets. nil for those that only a fallback names.
+	Shown json.RawMessage
+	// Stored tells a model that was made at run time from those of the files.
+	Stored, Blocked bool
+
 	File string
 	Line int
 }

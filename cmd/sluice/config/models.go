@@ -52,6 +52,7 @@ func (r *reader) model(c *Config, v *value, path string, credentials map[string]
 		r.fault(v, path+".litellm_params", "is missing; it needs at least model: provider/name")
 		return nil
 	}
+	d.Shown = shownParams(params)
 	params = r.withCredential(params, path, credentials)
 	var organizations []string
 	r.params(&d, &organizations, params, path+".litellm_params")

@@ -35,6 +35,8 @@ type General struct {
 	// MaxParallelRequests is for each key, GlobalMaxParallelRequests for all together; 0: no limit.
 	MaxParallelRequests, GlobalMaxParallelRequests int
 	HealthCheckInterval                            time.Duration // 0: not set
+	// ModelsFixed forbids to make models at run time: store_model_in_db: false.
+	ModelsFixed bool
 	// MaxBudget is what all keys together may spend in a BudgetDuration, in US dollars; nil: no limit. As
 	// in LiteLLM it may also stand in litellm_settings; general_settings comes first.
 	MaxBudget      *float64
@@ -126,7 +128,8 @@ func (r *reader) generalSettings(c *Config, v *value) {
 		return func(v *value, path string) { *to = int64(min(r.number(v, path), 1<<20) * (1 << 20)) }
 	}
 	fs := fields{
-		"database_url": set(r.secret, &g.DatabaseURL),
+		"database_url":      set(r.secret, &g.DatabaseURL),
+		"store_model_in_db": func(v *value, path string) { g.ModelsFixed = !r.bool(v, path) },
 		"litellm_key_header_name": func(v *value, path string) {
 			if g.KeyHeader = r.str(v, path); !headerName(g.KeyHeader) {
 				r.fault(v, path, "is not a valid header name")
