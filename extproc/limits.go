@@ -4,7 +4,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/policy/budget"
@@ -51,7 +50,7 @@ func (c *Call) budgets() []budget.Limit {
 		add(budget.Team, team.ID, team.Alias, &team.Scope)
 	}
 	if member != nil {
-		add(budget.Member, member.TeamID+"/"+member.UserID, member.UserID, &member.Scope)
+		add(budget.Member, keys.MemberID(member.TeamID, member.UserID), member.UserID, &member.Scope)
 	}
 	if user != nil && (team == nil || b != nil && b.UsersOfTeams) {
 		add(budget.User, user.ID, user.Alias, &user.Scope)
@@ -86,10 +85,6 @@ func limitOf(id budget.Scope, name string, s *keys.Scope, none money.Amount) bud
 	}
 	if s.Budget.Soft != nil {
 		l.Soft = *s.Budget.Soft
-	}
-	// What was spent before the ledger began is of one window: the one that was at hand then.
-	if l.Window.IsZero() || time.Now().Before(s.Budget.ResetAt) {
-		l.Before = s.Spent
 	}
 	return l
 }

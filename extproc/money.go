@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/adapters/tokens"
 	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/internal/money"
@@ -65,7 +66,7 @@ func (c *Call) reserveMoney() *apierror.Error {
 	a.Row.Prompt = p.guess
 	a.Want = c.dearest(p.input, asked*choices)
 	a.Least = min(a.Want, c.dearest(p.input, least*choices))
-	if c.snapshot.Tokens != nil && hasMax(p.limits) {
+	if hasMax(p.limits) {
 		a.Tighter = func() (want, leastWant money.Amount) {
 			p.input = min(p.input, c.countedInput())
 			want = c.dearest(p.input, asked*choices)
@@ -92,8 +93,16 @@ func (c *Call) reserveMoney() *apierror.Error {
 // countedInput is the most tokens that the prompt can have, by a tokenizer: another model's may make a few more.
 func (c *Call) countedInput() int64 {
 	most := int64(0)
+	counter := tokens.For(c.deployment(1).Target.Model())
 	count := func(r *adapters.Request) {
-		n := c.snapshot.Tokens(c.deployment(1).Target.Model(), r)
+		n := int64(0)
+		for _, name := range [...]string{"messages", "prompt", "input"} {
+			if field := jsondoc.Value(r.Field(name)); name == "messages" && field.IsArray() {
+				n += int64(counter.Chat(field, jsondoc.Value(r.Field("tools")), ""))
+			} else if field.Exists() {
+				n += int64(counter.Text(string(field)))
+			}
+		}
 		most = max(most, n+n/8+16+r.InputExtra())
 	}
 	count(c.request)
@@ -230,7 +239,7 @@ func (c *Call) moneyHeaders(r *wire.Reply) {
 		return
 	}
 	if spent, known := c.server.Book.Counters().Spent(budget.Scope{Kind: budget.Key, ID: c.key.Hash}); known {
-		r.SetHeader("x-litellm-key-spend", inDollars(spent.Plus(c.key.Spent).Dollars()))
+		r.SetHeader("x-litellm-key-spend", inDollars(spent.Dollars()))
 	}
 	if limit := c.key.Budget.Max; limit != nil {
 		r.SetHeader("x-litellm-key-max-budget", inDollars(limit.Dollars()))

@@ -30,7 +30,7 @@ func budgetAlert(e budget.Event) observe.Alert {
 	if !e.Reset.IsZero() {
 		a.ResetAt = ptr(e.Reset.UTC().Format(time.RFC3339))
 	}
-	first, second, _ := strings.Cut(scope.ID, "/")
+	hash, _, _ := strings.Cut(scope.ID, "/")
 	who := e.Limit.Name
 	switch scope.Kind {
 	case budget.Global:
@@ -38,11 +38,12 @@ func budgetAlert(e budget.Event) observe.Alert {
 	case budget.Key:
 		a.Token, a.KeyAlias = ptr(scope.ID), ptr(e.Limit.Name)
 	case budget.KeyModel:
-		a.Token = ptr(first)
+		a.Token = ptr(hash)
 	case budget.Team:
 		a.TeamID, a.TeamAlias = ptr(scope.ID), ptr(e.Limit.Name)
 	case budget.Member:
-		a.TeamID, a.UserID = ptr(first), ptr(second)
+		team, user, _ := strings.Cut(scope.ID, "\x1f")
+		a.TeamID, a.UserID = ptr(team), ptr(user)
 	case budget.User:
 		a.Group, a.UserID = "internal_user", ptr(scope.ID)
 	case budget.Customer:

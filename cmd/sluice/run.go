@@ -56,6 +56,7 @@ type instance struct {
 	book      *spend.Book
 	alerts    *observe.Alerts
 	stopBook  context.CancelFunc
+	totals    totals
 	retention atomic.Int64 // how long rows of spend are kept, in nanoseconds; 0: for ever
 
 	state   atomic.Int32 // an admin.State

@@ -130,6 +130,7 @@ func (r *instance) api() *admin.Server {
 		Prober:   &prober{gateway: g, client: probeClient()},
 		Metrics:  g.metrics.Handler(),
 		Tokens:   tokenCounter{},
+		Spending: r.spending(),
 		Version:  sluice.Version,
 		Log:      r.log,
 	})

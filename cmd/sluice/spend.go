@@ -38,7 +38,7 @@ func (r *instance) openBook(ctx context.Context, c *config.Config) error {
 	r.alerts = observe.NewAlerts(r.log)
 	r.book = spend.New(spend.Options{
 		Journal: j, Ledger: r.ledger, Database: r.db, Log: r.log, FailOpen: c.Budgets.FailOpen,
-		Calendar: calendar(c), Event: r.budgetEvent,
+		Calendar: calendar(c), Event: r.budgetEvent, Opening: r.opening,
 	}, left)
 	r.useBudgets(c)
 	select {

@@ -91,7 +91,8 @@ func (r *instance) takeObjects(changed []store.Object, whole bool) {
 
 // storage is what the admin API works on.
 func (r *instance) storage() *admin.Storage {
-	return &admin.Storage{Objects: r.db.Objects(), Directory: r.directory, Sync: r.follower.Sync, Models: r.modelStore()}
+	return &admin.Storage{Objects: r.db.Objects(), Directory: r.directory, Sync: r.follower.Sync, Models: r.modelStore(),
+		Spent: r.spentOf, SetSpent: r.setSpent, Zone: func() *time.Location { return r.book.Counters().Calendar().Zone }}
 }
 
 func (r *instance) refreshKeys(ctx context.Context) {

@@ -43,6 +43,15 @@ type call struct {
 	body document
 	path string // as LiteLLM names the route in errors
 	now  time.Time
+	// headers are more of the answer's.
+	headers map[string]string
+}
+
+func (c *call) header(name, value string) {
+	if c.headers == nil {
+		c.headers = map[string]string{}
+	}
+	c.headers[name] = value
 }
 
 // refusal is LiteLLM's HTTPException: a status and a detail, which routes render in one of two ways.
@@ -107,6 +116,15 @@ func (s *Server) manage(rt route) handler {
 		out, fault := c.run(rt)
 		if fault != nil {
 			return rt.style.render(w, fault)
+		}
+		for name, value := range c.headers {
+			w.Header().Set(name, value)
+		}
+		if write, ok := out.(stream); ok {
+			if err := write(w); err != nil { // the client sees a short body
+				c.s.o.Log.Warn("an answer could not be written whole", "path", c.path, "error", err)
+			}
+			return nil
 		}
 		return answer(w, http.StatusOK, out)
 	}

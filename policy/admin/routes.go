@@ -47,7 +47,7 @@ var managed = slices.Concat([]route{
 	{http.MethodPost, "/budget/delete", "/budget/delete", adminsOnly, detailed, deleteBudget},
 	{http.MethodGet, "/budget/list", "", adminsOnly, detailed, listBudgets},
 	{http.MethodGet, "/budget/settings", "", adminsOnly, detailed, budgetSettings},
-}, customerRoutes("/customer"), customerRoutes("/end_user"), modelRoutes)
+}, customerRoutes("/customer"), customerRoutes("/end_user"), modelRoutes, spendRoutes)
 
 func customerRoutes(prefix string) []route {
 	return []route{

@@ -95,6 +95,7 @@ type Options struct {
 	Metrics  http.Handler                           // nil: GET /metrics is 404
 	Tokens   TokenCounter                           // nil: POST /utils/token_counter is 404
 	Database func(context.Context) (string, bool)   // readiness' "db", and whether it is fit; nil: "Not connected"
+	Spending *Spending                              // nil: nothing is known of spend
 	Storage  *Storage                               // nil: the admin API has nothing to work with
 	Version  string
 	Log      *slog.Logger

@@ -70,6 +70,9 @@ func NewCounters(o Options) *Counters {
 // Use changes the calendar: windows begin by it from their next boundary on.
 func (c *Counters) Use(calendar Calendar) { c.calendar.Store(&calendar) }
 
+// Calendar is the one in use.
+func (c *Counters) Calendar() Calendar { return *c.calendar.Load() }
+
 func (c *Counters) counter(s Scope) *counter {
 	shard := &c.shards[maphash.Comparable(c.seed, s)%uint64(len(c.shards))]
 	shard.RLock()
@@ -138,7 +141,7 @@ func (h *Hold) clamp(want, least money.Amount) *Exceeded {
 			continue
 		}
 		it := p.counter
-		room := p.limit.Max - p.limit.Before - it.spent - it.held
+		room := p.limit.Max - it.spent - it.held
 		if room >= h.Amount {
 			continue
 		}
@@ -146,8 +149,8 @@ func (h *Hold) clamp(want, least money.Amount) *Exceeded {
 			h.Amount = room
 			continue
 		}
-		e := &Exceeded{Limit: p.limit, Spent: it.spent.Plus(p.limit.Before), Held: it.held, Reset: it.until}
-		if free := p.limit.Max - p.limit.Before - it.spent; free > 0 && free >= least && it.held > 0 {
+		e := &Exceeded{Limit: p.limit, Spent: it.spent, Held: it.held, Reset: it.until}
+		if free := p.limit.Max - it.spent; free > 0 && free >= least && it.held > 0 {
 			e.Busy = true
 			if it.changed == nil {
 				it.changed = make(chan struct{})
@@ -170,7 +173,7 @@ func (c *Counters) Extend(ctx context.Context, h *Hold, more money.Amount) (bool
 	defer h.unlock()
 	for i := range h.parts {
 		p := &h.parts[i]
-		if it := p.counter; p.limit.Max >= 0 && it.since.Equal(p.since) && it.spent+it.held+p.limit.Before+more > p.limit.Max {
+		if it := p.counter; p.limit.Max >= 0 && it.since.Equal(p.since) && it.spent+it.held+more > p.limit.Max {
 			return false, nil
 		}
 	}
@@ -219,7 +222,7 @@ func (p *part) settle(held, cost money.Amount) reached {
 	it.spent = it.spent.Plus(cost)
 	it.wake()
 	now := p.limit.marks(it.spent)
-	e := reached{now &^ it.told, it.spent.Plus(p.limit.Before), it.until}
+	e := reached{now &^ it.told, it.spent, it.until}
 	it.told |= now
 	return e
 }
@@ -329,7 +332,7 @@ func (c *Counters) fill(ctx context.Context, p *part, now time.Time) error {
 
 // begin starts a window. What is held stays with calls of the same window only.
 func (it *counter) begin(l *Limit, since, until time.Time, spent money.Amount) {
-	if !it.loaded || !it.since.Equal(since) {
+	if !it.since.Equal(since) {
 		it.held = 0
 	}
 	it.loaded, it.window, it.since, it.until, it.spent = true, l.Window, since, until, spent
@@ -383,12 +386,12 @@ func (c *Counters) All(f func(State)) {
 	}
 }
 
-// Reset makes a scope begin anew now, whatever its window.
-func (c *Counters) Reset(s Scope) {
+// Forget has what a scope has spent loaded anew with its next call. What calls under way hold stays held.
+func (c *Counters) Forget(s Scope) {
 	it := c.counter(s)
 	it.Lock()
 	defer it.Unlock()
-	it.spent, it.told = 0, 0
+	it.loaded = false
 	it.wake()
 }
 

@@ -14,7 +14,7 @@ type Kind uint8
 const (
 	Global   Kind = iota // all keys together; the ID is empty
 	Team                 // by team_id
-	Member               // a user within a team: "team_id/user_id"
+	Member               // a user within a team: their ids, parted by \x1f
 	User                 // by user_id
 	Customer             // an end user, by the request's user
 	Key                  // by the key's hash
@@ -48,8 +48,6 @@ type Limit struct {
 	Max    money.Amount // below 0: none, the spend is only counted
 	Soft   money.Amount // of an event; 0: none
 	Window Window
-	// Before is what was spent before the ledger began, and counts in the window at hand.
-	Before money.Amount
 	Name   string // of the scope, for people; empty: its ID
 }
 
@@ -110,7 +108,6 @@ const (
 
 // marks are the bits of those that a spend has reached.
 func (l *Limit) marks(spent money.Amount) uint8 {
-	spent = spent.Plus(l.Before)
 	var bits uint8
 	if l.Soft > 0 && spent >= l.Soft {
 		bits |= 1

@@ -111,7 +111,7 @@ func TestWriteAndSum(t *testing.T) {
 		}
 		for _, since := range []time.Time{{}, noon, noon.Add(90 * time.Minute), noon.Add(12 * time.Hour), noon.Add(30*time.Hour + 1000), noon.Add(1000 * time.Hour)} {
 			for _, s := range []Scope{{"global", ""}, {"key", "key1"}, {"team", "t"}, {"user", "u1"}, {"customer", "c"}, {"provider", "openai"},
-				{"team_member", "t/u0"}, {"key_model", "key2/g"}, {"tag", "x"}, {"tag", "tag%_1"}, {"tag", "tag"}, {"key", "none"}} {
+				{"team_member", "t\x1fu0"}, {"key_model", "key2/g"}, {"tag", "x"}, {"tag", "tag%_1"}, {"tag", "tag"}, {"key", "none"}} {
 				sum(s.Kind, s.ID, since)
 			}
 		}
@@ -138,7 +138,7 @@ func TestWriteAndSum(t *testing.T) {
 		}
 
 		// What a successor brings along, and a reset.
-		must(t, l.Mark(ctx, Scope{"key", "new"}, noon, false, 3*money.Dollar))
+		must(t, l.Mark(ctx, Scope{"key", "new"}, noon, true, 3*money.Dollar))
 		if a, err := l.Sum(ctx, Scope{"key", "new"}, time.Time{}); a != 3*money.Dollar || err != nil {
 			t.Error(a, err)
 		}

@@ -73,6 +73,7 @@ type Filter struct {
 	Key, User, Team string
 	Request         string // the call's id as its client knows it, or the row's
 	Limit           int    // the newest; 0: all
+	Offset          int    // of those with a Limit
 }
 
 func (f *Filter) where() (string, []any) {
@@ -100,7 +101,14 @@ func (l *Ledger) Each(ctx context.Context, filter Filter, f func(*Row)) error {
 	where, args := filter.where()
 	query := "SELECT " + columns + " FROM sluice_spend" + where + " ORDER BY started DESC"
 	if filter.Limit > 0 {
-		query += fmt.Sprintf(" LIMIT %d", filter.Limit)
+		query += fmt.Sprintf(" LIMIT %d OFFSET %d", filter.Limit, filter.Offset)
 	}
 	return scanRows(ctx, l.db.SQL(), query, f, args...)
+}
+
+// Count is how many rows a filter chooses.
+func (l *Ledger) Count(ctx context.Context, filter Filter) (n int64, err error) {
+	where, args := filter.where()
+	err = l.db.SQL().QueryRowContext(ctx, "SELECT COUNT(*) FROM sluice_spend"+where, args...).Scan(&n)
+	return n, err
 }

@@ -30,7 +30,9 @@ type Options struct {
 	FlushEvery time.Duration
 	Calendar   budget.Calendar
 	Event      func(budget.Event)
-	Now        func() time.Time
+	// Opening is what a scope had spent before the ledger began, as far as it counts in its window; nil: nothing.
+	Opening func(budget.Scope) money.Amount
+	Now     func() time.Time
 }
 
 // Readiness of the database.
@@ -249,9 +251,12 @@ func (b *Book) load(ctx context.Context, s budget.Scope, since time.Time) (money
 	b.flushing.Lock()
 	defer b.flushing.Unlock()
 	scope := ledger.Scope{Kind: s.Kind.String(), ID: s.ID}
-	sum, err := b.o.Ledger.Sum(ctx, scope, since)
+	sum, set, err := b.o.Ledger.Since(ctx, scope, since)
 	if err != nil {
 		return 0, err
+	}
+	if !set && b.o.Opening != nil {
+		sum = sum.Plus(b.o.Opening(s))
 	}
 	bad := b.o.Journal.Unflushed(func(payload []byte) {
 		for _, r := range readRows(payload) {
@@ -264,6 +269,15 @@ func (b *Book) load(ctx context.Context, s budget.Scope, since time.Time) (money
 }
 
 const loadTimeout = 5 * time.Second
+
+// SetSpent makes what a scope has spent another amount, from now on.
+func (b *Book) SetSpent(ctx context.Context, s budget.Scope, to money.Amount) error {
+	if err := b.o.Ledger.Mark(ctx, ledger.Scope{Kind: s.Kind.String(), ID: s.ID}, b.o.Now(), true, to); err != nil {
+		return err
+	}
+	b.counters.Forget(s)
+	return nil
+}
 
 // Spent is what a scope has spent since a time (zero: ever), for whoever shows it.
 func (b *Book) Spent(ctx context.Context, s budget.Scope, since time.Time) (money.Amount, error) {
