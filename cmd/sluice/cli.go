@@ -63,7 +63,7 @@ const (
 )
 
 // commands are the subcommands; none means run.
-var commands = []string{"run", "check", "version", "help"}
+var commands = []string{"run", "check", "ledger verify", "version", "help"}
 
 // parseFlags reads the command line after the program's name, and the environment variables that
 // LiteLLM reads beside it (CONFIG_FILE_PATH, PORT, HOST, …). A flag comes before its variable.
@@ -203,11 +203,13 @@ func (o *options) takeCommand(args []string, t flagText) error {
 	switch {
 	case o.command == "check" && len(args) == 1 && o.config == "":
 		o.config, args = args[0], nil
+	case o.command == "ledger" && len(args) == 1 && args[0] == "verify":
+		o.command, args = "ledger verify", nil
 	case o.command == "help":
 		args = nil
 	}
 	switch o.command {
-	case "run", "check", "version", "help":
+	case "run", "check", "ledger verify", "version", "help":
 	default:
 		if strings.HasSuffix(o.command, ".yaml") || strings.HasSuffix(o.command, ".yml") {
 			return usage("%q is not a command; to start with that file write: sluice --config %s", o.command, o.command)

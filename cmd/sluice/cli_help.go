@@ -8,6 +8,9 @@ the traffic.
 Usage:
   sluice [flags]                  start the gateway
   sluice check [flags] [FILE]     explain a configuration, change nothing
+  sluice ledger verify --config FILE
+                                  compare every day's rows of spend with its totals;
+                                  reads only, exits with 1 if some differ
   sluice version                  print the version
   sluice help                     print this
 

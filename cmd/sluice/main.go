@@ -43,6 +43,8 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		return 0
 	case "check":
 		return runCheck(o, stdout, stderr, os.LookupEnv)
+	case "ledger verify":
+		return runVerify(ctx, o, stdout, stderr)
 	}
 	tune(&o, os.Getenv)
 	log := newLogger(o, stderr)

@@ -24,6 +24,8 @@ type Options struct {
 	URL  string
 	Path string
 	Log  *slog.Logger // nil: nothing is logged
+	// ReadOnly makes nothing: neither the file nor the schema.
+	ReadOnly bool
 }
 
 // DB is an open database. It is safe for concurrent use.
@@ -32,6 +34,7 @@ type DB struct {
 	postgres *pgx.ConnConfig // nil: SQLite
 	where    string          // for people: without a password
 	log      *slog.Logger
+	readOnly bool
 
 	ready  chan struct{} // closed once the schema is in place
 	down   atomic.Pointer[error]
@@ -51,7 +54,7 @@ const (
 // Open opens the database without waiting for PostgreSQL. The error is one that waiting will not mend: a URL
 // that is none, a folder that cannot be written to, a file that is no database.
 func Open(ctx context.Context, o Options) (*DB, error) {
-	db := &DB{log: o.Log, ready: make(chan struct{})}
+	db := &DB{log: o.Log, readOnly: o.ReadOnly, ready: make(chan struct{})}
 	if db.log == nil {
 		db.log = slog.New(slog.DiscardHandler)
 	}
@@ -64,6 +67,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = probeTimeout
+	}
+	if o.ReadOnly {
+		config.RuntimeParams["default_transaction_read_only"] = "on"
 	}
 	db.postgres = config
 	db.where = fmt.Sprintf("PostgreSQL at %s:%d, database %s", config.Host, config.Port, config.Database)
@@ -79,6 +85,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 }
 
 func (db *DB) openSQLite(ctx context.Context, path string) error {
+	if db.readOnly {
+		return db.readSQLite(ctx, path)
+	}
 	if err := privateFile(path); err != nil {
 		return fmt.Errorf("keys and spend cannot be kept in %s: %w", path, err)
 	}
@@ -93,6 +102,24 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	db.sql.SetMaxOpenConns(mostConns)
 	db.sql.SetMaxIdleConns(mostConns / 2)
 	if err := db.migrate(ctx); err != nil {
+		_ = db.sql.Close()
+		return fmt.Errorf("%s: %w", db.where, err)
+	}
+	close(db.ready)
+	return nil
+}
+
+// readSQLite opens a file that is there.
+func (db *DB) readSQLite(ctx context.Context, path string) error {
+	if _, err := os.Stat(path); err != nil {
+		return fmt.Errorf("there is no database: %w", err)
+	}
+	db.where = "SQLite in " + path
+	var err error
+	if db.sql, err = sql.Open("sqlite", "file:"+uriPath(path)+"?mode=ro&_pragma=busy_timeout(10000)&_pragma=query_only(1)"); err != nil {
+		return err
+	}
+	if err := db.sql.PingContext(ctx); err != nil {
 		_ = db.sql.Close()
 		return fmt.Errorf("%s: %w", db.where, err)
 	}
@@ -130,7 +157,7 @@ func uriPath(path string) string {
 func (db *DB) keep(ctx context.Context) {
 	wait, said := retryFirst, time.Time{}
 	for {
-		err := db.migrate(ctx)
+		err := db.prepare(ctx)
 		if err == nil {
 			break
 		}
@@ -153,6 +180,14 @@ func (db *DB) keep(ctx context.Context) {
 	for sleep(ctx, probeEvery) {
 		db.probe(ctx)
 	}
+}
+
+// prepare brings the schema up, unless nothing may be written.
+func (db *DB) prepare(ctx context.Context) error {
+	if db.readOnly {
+		return db.sql.PingContext(ctx)
+	}
+	return db.migrate(ctx)
 }
 
 func (db *DB) probe(ctx context.Context) {
