@@ -75,6 +75,9 @@ func cluster(c Cluster, m Model) (*clusterv3.Cluster, error) {
 			out.WaitForWarmOnInit = wrapperspb.Bool(false)
 		}
 	}
+	if c.Several {
+		several(out, c)
+	}
 	options, err := protocolOptions(c)
 	if err != nil {
 		return nil, err
@@ -104,7 +107,16 @@ func resolved(c Cluster) bool {
 	if c.Socket != "" {
 		return true
 	}
-	_, err := netip.ParseAddr(c.Host)
+	for _, place := range c.More {
+		if !isAddress(place.Host) {
+			return false
+		}
+	}
+	return isAddress(c.Host)
+}
+
+func isAddress(host string) bool {
+	_, err := netip.ParseAddr(host)
 	return err == nil
 }
 
@@ -114,7 +126,11 @@ func resolved(c Cluster) bool {
 // attempt (https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/load_balancing/priority).
 func assignment(c Cluster) *endpointv3.ClusterLoadAssignment {
 	out := &endpointv3.ClusterLoadAssignment{ClusterName: c.Name}
-	out.Endpoints = append(out.Endpoints, locality(0, address(c)))
+	own := locality(0, address(c))
+	for _, place := range c.More {
+		own.LbEndpoints = append(own.LbEndpoints, locality(0, socketAddress(place.Host, place.Port)).LbEndpoints...)
+	}
+	out.Endpoints = append(out.Endpoints, own)
 	if !resolved(c) {
 		out.Endpoints = append(out.Endpoints, locality(1, socketAddress("127.0.0.1", 1)))
 	}
@@ -189,6 +205,9 @@ func upstreamTLS(c Cluster, trustedCA string) (*corev3.TransportSocket, error) {
 	sni := c.Host
 	if resolved(c) {
 		sanType, sni = tlsv3.SubjectAltNameMatcher_IP_ADDRESS, ""
+	}
+	if len(c.More) > 0 {
+		return severalTLS(c, trustedCA)
 	}
 	common := &tlsv3.CommonTlsContext{
 		TlsParams: &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},

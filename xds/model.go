@@ -51,7 +51,22 @@ type Cluster struct {
 	// timeouts do.
 	MaxDuration    time.Duration
 	ConnectTimeout time.Duration // zero: 5 s
+	// Several tells that there may be more than one address: Envoy spreads calls over them, leaves out for a
+	// while what fails, and tries another on a retry. More are addresses beside Host.
+	Several bool    `json:",omitempty"`
+	More    []Place `json:",omitempty"`
+	// Check has the addresses asked whether they are well: CheckConnect, or a path that answers 200.
+	Check string `json:",omitempty"`
 }
+
+// Place is an address of a cluster: a DNS name or an IP address, and a port.
+type Place struct {
+	Host string
+	Port uint32
+}
+
+// CheckConnect is the Cluster.Check that looks whether a connection can be made.
+const CheckConnect = "connect"
 
 // Group is a model group: a route of its own, so that Envoy's statistics speak of it, with its
 // deployments and its fallbacks as named priority groups.
@@ -116,6 +131,13 @@ func (m Model) validate() error {
 		seen[c.Name] = true
 		if c.Socket == "" && (c.Host == "" || c.Port == 0 || c.Port > 65535) {
 			errs = append(errs, fmt.Errorf("cluster %q: host %q and port %d make no address", c.Name, c.Host, c.Port))
+		}
+	}
+	for _, c := range m.Clusters {
+		for _, place := range c.More {
+			if place.Host == "" || place.Port == 0 || place.Port > 65535 || c.Socket != "" {
+				errs = append(errs, fmt.Errorf("cluster %q: host %q and port %d make no further address", c.Name, place.Host, place.Port))
+			}
 		}
 	}
 	for _, g := range m.Groups {

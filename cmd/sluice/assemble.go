@@ -167,6 +167,7 @@ func (a *assembly) add(d *config.Deployment, s surroundings) error {
 func (a *assembly) publish(d *config.Deployment, target *adapters.Target) *extproc.Deployment {
 	e := target.Endpoint()
 	c := xds.Cluster{Host: e.Host, Port: uint32(e.Port), Socket: e.Socket, TLS: e.Scheme == "https", HTTP2: e.HTTP2}
+	places(&c, d, e)
 	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e), Prices: a.pricers[d.ID],
 		Limits: ownLimits(a.config, d)}
 	a.snapshot.CountTokens = a.snapshot.CountTokens || d.TPM > 0

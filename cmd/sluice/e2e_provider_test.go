@@ -21,6 +21,7 @@ func cmdProvider(s *step) {
 		s.Check(err)
 		s.w.providers[name] = p
 		s.Setenv(strings.ToUpper(name)+"_URL", p.URL)
+		s.Setenv(strings.ToUpper(name)+"_PORT", p.URL[strings.LastIndexByte(p.URL, ':')+1:])
 		s.Setenv(strings.ToUpper(name)+"_V1", p.URL+"/v1")
 	}
 }
@@ -109,11 +110,17 @@ func (s *step) reply(word string) provider.Reply {
 	return r
 }
 
-// cmdRequests: requests NAME [N]
+// cmdRequests: requests NAME [N | at-most N]
 //
 // Prints what the provider was asked since its last "answers", a line each; fails unless there were N.
 func cmdRequests(s *step) {
 	p := s.provider()
+	if len(s.args) == 2 && s.args[0] == "at-most" {
+		if most := s.number(s.args[1]); p.Count() > most {
+			s.Fatalf("the provider got %d requests, more than %d", p.Count(), most)
+		}
+		s.args = nil
+	}
 	if len(s.args) > 0 {
 		want := s.number(s.next("a number"))
 		if got := p.Count(); (got == want) == s.neg {

@@ -27,6 +27,8 @@ type Deployment struct {
 	APIKey     Secret
 	APIKeySet  bool // the file gives a key; false: the provider's own variable is to be looked up
 	APIBase    string
+	MoreBases  []string // further addresses of the same deployment: they differ from APIBase in host and port
+	HealthPath string   // where they say that they are well; empty: whether they take connections is looked at
 	APIVersion string
 	// Organization is OpenAI's. A list of them becomes one deployment each.
 	Organization string

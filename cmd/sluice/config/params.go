@@ -80,7 +80,7 @@ func (d *Deployment) unusable(v *value, field string) {
 }
 
 func (r *reader) paramFields(d *Deployment, organizations *[]string) fields {
-	base := func(v *value, path string) { d.APIBase = r.apiBase(v, path) }
+	base := func(v *value, path string) { r.apiBases(d, v, path) }
 	headers := func(v *value, path string) { r.headers(d, v, path) }
 	return fields{
 		"model":               func(v *value, path string) { d.Model = r.modelName(v, path) },
@@ -91,6 +91,7 @@ func (r *reader) paramFields(d *Deployment, organizations *[]string) fields {
 			d.APIKeySet = d.APIKey != ""
 		},
 		"api_base": base, "base_url": base,
+		"health_check_path":       func(v *value, path string) { d.HealthPath = r.healthPath(v, path) },
 		"api_version":             set(r.str, &d.APIVersion),
 		"organization":            set(r.strs, organizations),
 		"rpm":                     set(r.count, &d.RPM),
