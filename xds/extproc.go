@@ -93,6 +93,10 @@ func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
 	if err != nil {
 		return nil, err
 	}
+	length, err := onRetry("envoy.filters.http.header_mutation", lengthOfRetry())
+	if err != nil {
+		return nil, err
+	}
 	verdicts, err := onWatched(verdictProcessor(m))
 	if err != nil {
 		return nil, err
@@ -103,6 +107,7 @@ func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
 	}
 	return httpFilters(
 		named{"sluice.retry_translation", retries},
+		named{"sluice.length", length},
 		// An answer meets these from the end: it is whole before it is judged.
 		named{"sluice.verdict", verdicts},
 		named{"sluice.whole", whole},
@@ -113,11 +118,15 @@ func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
 
 // onRetries runs the filter where Envoy's attempt count is not 1.
 func onRetries(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithMatcher, error) {
+	return onRetry(filterExtProc, p)
+}
+
+func onRetry(name string, config proto.Message) (*commonmatchingv3.ExtensionWithMatcher, error) {
 	first, err := headerIs(names.HeaderAttempt, exactly("1"))
 	if err != nil {
 		return nil, err
 	}
-	return matched(filterExtProc, p, not(first))
+	return matched(name, config, not(first))
 }
 
 func xdsExtension(name string, config proto.Message) (*xdscorev3.TypedExtensionConfig, error) {

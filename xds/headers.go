@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	mutationv3 "github.com/envoyproxy/go-control-plane/envoy/config/common/mutation_rules/v3"
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	headermutationv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/header_mutation/v3"
 	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 
@@ -44,9 +45,16 @@ func removeHeaders(header ...string) *headermutationv3.HeaderMutation {
 // between removes what is between Envoy and sluice: from requests, and from answers, where a provider has no
 // business to send it.
 func between() *headermutationv3.HeaderMutation {
-	out := removeHeaders(names.HeaderAttempt, names.HeaderGroup, names.HeaderProto, names.HeaderWatch)
+	out := removeHeaders(names.HeaderAttempt, names.HeaderGroup, names.HeaderProto, names.HeaderWatch, names.HeaderLength)
 	out.Mutations.ResponseMutations = []*mutationv3.HeaderMutation{removeNamed(names.HeaderVerdict)}
 	return out
+}
+
+// lengthOfRetry gives a replaced body's request the length of its body.
+func lengthOfRetry() *headermutationv3.HeaderMutation {
+	return mutation(&mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
+		Header:       &corev3.HeaderValue{Key: "content-length", Value: "%REQ(" + names.HeaderLength + ")%"},
+		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD}}})
 }
 
 func mutation(all ...*mutationv3.HeaderMutation) *headermutationv3.HeaderMutation {

@@ -37,6 +37,7 @@ type gateway struct {
 	envoy   atomic.Pointer[envoy.Supervisor] // nil: others run Envoy
 
 	applying sync.Mutex // one configuration is put into effect at a time
+	weights  weights
 	cert     *xds.Certificate
 	current  atomic.Pointer[assembly]
 	shown    atomic.Pointer[admin.Snapshot]

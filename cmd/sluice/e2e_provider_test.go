@@ -139,7 +139,7 @@ func lines(all []provider.Request) string {
 			headers = append(headers, strings.ToLower(name)+"="+strings.Join(values, ","))
 		}
 		slices.Sort(headers)
-		fmt.Fprintf(&b, "%s %s key=%s body=%.300s headers=%s\n", r.Method, r.Path, r.Key, r.Body, strings.Join(headers, " "))
+		fmt.Fprintf(&b, "%s %s key=%s body=%.300s length=%d headers=%s\n", r.Method, r.Path, r.Key, r.Body, r.Length, strings.Join(headers, " "))
 	}
 	return b.String()
 }

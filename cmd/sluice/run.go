@@ -339,10 +339,14 @@ func (r *instance) serve(ctx context.Context) {
 	changes := r.watch(ctx)
 	tick := time.NewTicker(sweepEvery)
 	defer tick.Stop()
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-second.C:
+			r.gateway.followStrategies(ctx)
 		case <-hup:
 			r.reload(ctx, "SIGHUP")
 		case sum := <-changes:

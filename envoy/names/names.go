@@ -59,6 +59,9 @@ const (
 	// HeaderWatch says which answers of an attempt are held back until sluice has judged them, beside those of
 	// a status of 400 or more: WatchAnswer, WatchWhole, or none without it.
 	HeaderWatch = "x-sluice-watch"
+	// HeaderLength is the length of a body that a filter of the attempt has put in the place of another: Envoy
+	// takes content-length away there, and not every provider takes a body in chunks.
+	HeaderLength = "x-sluice-length"
 	// HeaderVerdict is set on answers that are not to be used: Envoy goes on to the next attempt.
 	HeaderVerdict = "x-sluice-verdict"
 )

@@ -24,6 +24,7 @@ type Request struct {
 	Proto  string
 	Host   string
 	Header http.Header
+	Length int64 // as content-length told; -1: the body came in chunks
 	Body   []byte
 	// Model and Stream are the body's, Key is the API key, wherever it was sent.
 	Model  string
@@ -45,7 +46,7 @@ func readRequest(w http.ResponseWriter, r *http.Request) (*Request, error) {
 	conn, _ := r.Context().Value(connKey{}).(int)
 	req := &Request{
 		Method: r.Method, Path: r.URL.Path, Query: r.URL.RawQuery, Proto: r.Proto, Host: r.Host,
-		Header: r.Header, Body: body, Key: apiKey(r), Conn: conn, At: time.Now(),
+		Header: r.Header, Length: r.ContentLength, Body: body, Key: apiKey(r), Conn: conn, At: time.Now(),
 	}
 	if len(body) > 0 {
 		fields := gjson.GetManyBytes(body, "model", "stream")
