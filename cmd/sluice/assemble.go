@@ -308,7 +308,7 @@ func (a *assembly) routeDeployments() []route.Deployment {
 			NumRetries:     fewer(d.NumRetries), Cooldown: d.Cooldown, AllowedFails: d.AllowedFails, Hidden: d.Hidden,
 		}
 		r.Tags = d.Tags
-		r.InputCost, r.OutputCost, r.Priced = a.pricers[d.ID].Info().Prices.PerToken()
+		r.InputCost, r.OutputCost, r.Priced = a.routePrices(d)
 		if d.Weight != nil {
 			r.Weight = *d.Weight
 		}

@@ -141,9 +141,13 @@ func (x *explanation) about(d *route.Deployment, first bool) {
 		x.printf("      why   %s\n", why)
 	}
 	if d.Priced {
-		x.printf("      cost  $%s for %d tokens in and %d out ($%s and $%s a million)\n",
+		about, whose := "", ""
+		if p := x.assembly.pricers[d.ID]; p == nil || !p.Info().Prices.Known() {
+			about, whose = "about ", ", which is what the model costs elsewhere"
+		}
+		x.printf("      cost  %s$%s for %d tokens in and %d out ($%s and $%s a million%s)\n", about,
 			dollars(exampleInput*d.InputCost+exampleOutput*d.OutputCost), exampleInput, exampleOutput,
-			dollars(d.InputCost*1e6), dollars(d.OutputCost*1e6))
+			dollars(d.InputCost*1e6), dollars(d.OutputCost*1e6), whose)
 	} else {
 		x.printf("      cost  not known\n")
 	}
