@@ -114,13 +114,19 @@ func (r *rig) stop() {
 }
 
 func (r *rig) startSluice(o options) error {
+	models := []any{
+		deployment("bench-openai", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
+		deployment("bench-anthropic", "anthropic/claude-haiku-4-5", "http://"+r.upstream.address()),
+		deployment("bench-watched", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
+		held(deployment("bench-held", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1")),
+	}
+	for i := range 10 {
+		models = append(models, limited(i, deployment("bench-routed", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1")))
+	}
 	config := map[string]any{
-		"model_list": []any{
-			deployment("bench-openai", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
-			deployment("bench-anthropic", "anthropic/claude-haiku-4-5", "http://"+r.upstream.address()),
-			deployment("bench-watched", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
-			held(deployment("bench-held", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1")),
-		},
+		"model_list": models,
+		"router_settings": map[string]any{"routing_groups": []any{
+			map[string]any{"group_name": "p2c", "models": []string{"bench-routed"}, "routing_strategy": "p2c"}}},
 		"litellm_settings": map[string]any{
 			"fallbacks":                []any{map[string]any{"bench-held": []string{"bench-openai"}}},
 			"content_policy_fallbacks": []any{map[string]any{"bench-watched": []string{"bench-openai"}}},
@@ -179,6 +185,14 @@ func deployment(alias, model, base string) map[string]any {
 // held has a limit in time, to the end of an answer or the first words of a stream.
 func held(d map[string]any) map[string]any {
 	d["litellm_params"].(map[string]any)["timeout"] = 30
+	return d
+}
+
+// limited has limits of its own that no load reaches, and is one of several.
+func limited(i int, d map[string]any) map[string]any {
+	d["model_info"] = map[string]any{"id": fmt.Sprintf("routed-%d", i)}
+	p := d["litellm_params"].(map[string]any)
+	p["rpm"], p["tpm"], p["max_parallel_requests"] = 1e9, 1e12, 1e6
 	return d
 }
 
