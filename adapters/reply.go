@@ -29,6 +29,8 @@ type Usage struct {
 	// CacheWriteHour is the part of CacheWrite that is kept for an hour. The others are parts of Prompt and
 	// Completion: tokens of sound and of pictures.
 	CacheWriteHour, PromptAudio, PromptImage, CompletionAudio, CompletionImage int64
+	// Queries are a reranker's search units: a query with up to a hundred documents is one.
+	Queries int64
 	// Cost is what the provider itself says that the call cost, in US dollars; 0: it says nothing.
 	Cost float64
 	// Partial: the answer broke off before the provider told its length. The prompt's counts hold,

@@ -76,14 +76,16 @@ func (t *rerankReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 	}
 	dst = append(append(dst, `{"id":`...), id...)
 	dst = append(append(dst, `,"results":`...), results...)
+	t.p.usage, t.p.used = Usage{Queries: 1}, true
 	switch meta, usage := doc.Get("meta"), doc.Get("usage"); {
 	case meta.IsObject() && t.p.call.t.p.quirks.rerank != "/rerank":
 		in := meta.At("tokens", "input_tokens").Count()
-		t.p.usage, t.p.used = Usage{Prompt: in, Total: in}, in > 0
+		t.p.usage.Prompt, t.p.usage.Total = in, in
+		t.p.usage.Queries = max(1, meta.At("billed_units", "search_units").Count())
 		dst = append(append(dst, `,"meta":`...), meta...)
 	case t.p.call.t.p.quirks.rerank != "":
 		n := usage.Get("total_tokens").Count()
-		t.p.usage, t.p.used = Usage{Prompt: n, Total: n}, n > 0
+		t.p.usage.Prompt, t.p.usage.Total = n, n
 		dst = strconv.AppendInt(append(dst, `,"meta":{"billed_units":{"total_tokens":`...), n, 10)
 		dst = append(strconv.AppendInt(append(dst, `},"tokens":{"input_tokens":`...), n, 10), "}}"...)
 	}
@@ -95,3 +97,16 @@ func (t *rerankReply) event(dst []byte, _ framing.Event) ([]byte, *apierror.Erro
 }
 
 func (t *rerankReply) end(dst []byte, _ bool) ([]byte, bool) { return dst, false }
+
+// Queries is the most search units that reranking may be billed for: one for every hundred documents, of which
+// long ones count once for every 500 tokens. It is 0 for other calls.
+//
+// https://docs.cohere.com/docs/rerank-overview
+func (r *Request) Queries() int64 {
+	if r.op != Rerank {
+		return 0
+	}
+	documents := r.doc.Get("documents")
+	const bytes, unit = 500, 100 // a token has a byte at least
+	return 1 + (int64(documents.Len())+int64(len(documents))/bytes)/unit
+}

@@ -29,6 +29,9 @@ func opOf(path string) (adapters.Op, *apierror.Error) {
 	return 0, apierror.New(apierror.NotFound, 404, "there is no %s here", path)
 }
 
+// answersInText tells the calls whose answers are written by a model, and billed by their length.
+func answersInText(op adapters.Op) bool { return op == adapters.Chat || op == adapters.Completion }
+
 // identify is the part of admission that needs no body: who calls, and what for.
 func (c *Call) identify(h wire.Headers) *apierror.Error {
 	c.headers = h

@@ -33,6 +33,7 @@ func tokensOf(u adapters.Usage) catalog.Tokens {
 	return catalog.Tokens{
 		Prompt: u.Prompt, CachedRead: u.CachedRead, CacheWrite: u.CacheWrite, CacheWriteHour: u.CacheWriteHour,
 		PromptAudio: u.PromptAudio, PromptImage: u.PromptImage,
+		Queries:    u.Queries,
 		Completion: u.Completion, Reasoning: u.Reasoning, CompletionAudio: u.CompletionAudio, CompletionImage: u.CompletionImage,
 	}
 }

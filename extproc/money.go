@@ -136,7 +136,7 @@ func (c *Call) commonRow() ledger.Row {
 	return r
 }
 
-var callTypes = map[adapters.Op]string{adapters.Chat: "acompletion", adapters.Completion: "atext_completion", adapters.Embedding: "aembedding"}
+var callTypes = map[adapters.Op]string{adapters.Chat: "acompletion", adapters.Completion: "atext_completion", adapters.Embedding: "aembedding", adapters.Rerank: "arerank"}
 
 // fill adds what is attempt n's own.
 func (c *Call) fill(r *ledger.Row, n int) {

@@ -40,7 +40,7 @@ func (c *Call) bound(a *route.Attempt, input, output int64) money.Amount {
 	if p == nil || !p.Known() {
 		return 0
 	}
-	t := catalog.Tokens{Prompt: input, Completion: output, Tier: c.tier()}
+	t := catalog.Tokens{Prompt: input, Completion: output, Queries: c.request.Queries(), Tier: c.tier()}
 	plain, _ := p.Cost(t)
 	t.CacheWrite, t.CacheWriteHour = input, input
 	written, _ := p.Cost(t)
@@ -67,7 +67,7 @@ func (c *Call) dearest(input, output int64) (most money.Amount) {
 
 // outputAsked is the most tokens that the answer may have, a choice; named: the client said so.
 func (c *Call) outputAsked() (tokens int64, named bool) {
-	if c.op == adapters.Embedding {
+	if !answersInText(c.op) {
 		return 0, false
 	}
 	n, named := c.request.MaxTokens()
@@ -200,7 +200,7 @@ func (c *Call) lastRow(n int) ledger.Row {
 		return r
 	default:
 		r.Prompt, r.Estimated = c.purse.guess, true
-		if c.op != adapters.Embedding {
+		if answersInText(c.op) {
 			r.Completion = adapters.OutputEstimate(produced)
 		}
 	}

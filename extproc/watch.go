@@ -3,7 +3,6 @@ package extproc
 import (
 	"time"
 
-	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/envoy/names"
 )
 
@@ -18,7 +17,7 @@ func (c *Call) watched(longest time.Duration) string {
 	switch {
 	case c.plan.Longest() < 2:
 		return ""
-	case c.plan.OnContent() && c.op != adapters.Embedding:
+	case c.plan.OnContent() && answersInText(c.op):
 		return names.WatchAnswer
 	case longest <= 0 || longest >= patience:
 		return ""

@@ -88,6 +88,7 @@ func TierOf(name string) ServiceTier {
 type Tokens struct {
 	Prompt, CachedRead, CacheWrite, CacheWriteHour, PromptAudio, PromptImage int64
 	Completion, Reasoning, CompletionAudio, CompletionImage                  int64
+	Queries                                                                  int64 // of a reranker
 	Tier                                                                     ServiceTier
 	Seconds                                                                  float64 // that the call took, for models billed by time
 }
@@ -105,7 +106,7 @@ func (p *Prices) Dollars(t Tokens) (float64, bool) {
 		return 0, false
 	}
 	input, output := p.split(t)
-	return input + output + or(p.PerRequest, 0), true
+	return input + output + or(p.PerRequest, 0) + or(p.InputQuery, 0)*float64(t.Queries), true
 }
 
 // split is what the prompt and the answer cost.
