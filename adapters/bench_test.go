@@ -23,7 +23,7 @@ func benchRequest(size int) []byte {
 }
 
 func BenchmarkRequest(b *testing.B) {
-	for _, model := range []string{"openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/large", "gemini/gemini-2.5-flash"} {
+	for _, model := range []string{"openai/gpt-4o", "anthropic/claude-sonnet-4-5", "mistral/large", "cohere/command-a", "ollama_chat/llama3.2", "ollama/llama3.2", "gemini/gemini-2.5-flash"} {
 		target, err := New(Params{Model: model, APIKey: "sk-test"})
 		if err != nil {
 			b.Fatal(err)
@@ -49,7 +49,10 @@ func BenchmarkRequest(b *testing.B) {
 
 func BenchmarkEvent(b *testing.B) {
 	text := strings.Repeat("word ", 8)
+	ndjson := `{"model":"llama3.2","created_at":"2025-05-24T02:12:05.859654Z","message":{"role":"assistant","content":"` + text + `"},"done":false}` + "\n"
 	for _, c := range []struct{ model, start, event string }{
+		{"ollama_chat/llama3.2", "", ndjson},
+		{"cohere/command-a", "", "event: content-delta\ndata: {\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"text\":\"" + text + "\"}}}}\n\n"},
 		{"openai/gpt-4o", "", `data: {"id":"chatcmpl-AbCdEf","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":"` + text + `"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n"},
 		{
 			"anthropic/claude-sonnet-4-5",
@@ -65,7 +68,11 @@ func BenchmarkEvent(b *testing.B) {
 		r, _ := Parse(Chat, []byte(askStream))
 		b.Run(target.Provider(), func(b *testing.B) {
 			p := target.Reply(r, "fast")
-			p.Begin(200, headers("content-type", "text/event-stream"))
+			media := "text/event-stream"
+			if c.event == ndjson {
+				media = "application/x-ndjson"
+			}
+			p.Begin(200, headers("content-type", media))
 			dst := p.Events(nil, []byte(c.start))
 			event := []byte(c.event)
 			b.SetBytes(int64(len(event)))
@@ -83,6 +90,8 @@ func BenchmarkEvent(b *testing.B) {
 func BenchmarkWhole(b *testing.B) {
 	for _, c := range []struct{ model, format string }{
 		{"openai/gpt-4o", `{"id":"1","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`},
+		{"ollama_chat/llama3.2", `{"model":"x","message":{"role":"assistant","content":"%s"},"done":true,"done_reason":"stop","prompt_eval_count":1,"eval_count":2}`},
+		{"cohere/command-a", `{"id":"1","finish_reason":"COMPLETE","message":{"role":"assistant","content":[{"type":"text","text":"%s"}]},"usage":{"tokens":{"input_tokens":1,"output_tokens":2}}}`},
 		{"anthropic/claude-sonnet-4-5", `{"id":"msg_1","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"%s"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}`},
 		{"gemini/gemini-2.5-flash", `{"candidates":[{"content":{"parts":[{"text":"%s"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"totalTokenCount":3},"responseId":"x"}`},
 	} {

@@ -80,6 +80,11 @@ func openAIFailure(doc *jsondoc.Doc) *failure {
 	case e.IsObject():
 		f := &failure{message: e.Get("message").Text(), typ: e.Get("type").Text(), param: e.Get("param").Text()}
 		f.setCode(e.Get("code"))
+		for _, name := range [...]string{"innererror", "inner_error"} { // Azure's
+			if inner := e.Get(name).Get("code"); inner.IsString() {
+				f.code += " " + inner.Text()
+			}
+		}
 		if f.message == "" {
 			f.message = clipText(string(e), 300)
 		}
