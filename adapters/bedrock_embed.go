@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/sluicegw/sluice/adapters/fanout"
 	"github.com/sluicegw/sluice/adapters/framing"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -63,8 +64,12 @@ func (bedrockEmbedding) supports(c *call) *apierror.Error {
 			return refused("input", "bedrock embeds texts, not tokens: 'input' must be a string or an array of strings.")
 		}
 	}
-	if kind != cohereEmbed && input.Len() > 1 {
-		return refused("input", "Model %s embeds one text a call: send the texts one by one.", c.model)
+	switch n := input.Len(); {
+	case kind == cohereEmbed || n <= 1:
+	case c.t.fanout == "":
+		return refused("input", "Model %s embeds one text a call, and for this deployment several calls cannot be made of one: send the texts one by one.", c.model)
+	case n > fanout.MaxCalls:
+		return refused("input", "'input' has %d texts; at most %d are taken.", n, fanout.MaxCalls)
 	}
 	if f := c.get("encoding_format"); f != "" && !f.Is("float") && !f.Is("base64") && kind != cohereEmbed {
 		return refused("encoding_format", "'encoding_format' must be float or base64.")
@@ -87,6 +92,27 @@ func (bedrockEmbedding) body(c *call) ([]byte, *apierror.Error) {
 		return cohereEmbedBody(c, texts), nil
 	}
 	return titanEmbedBody(c, embedderOf(&m), texts[0]), nil
+}
+
+// several tells the models that embed one text a call.
+func (bedrock) several(model string) bool {
+	m := parseBedrockModel(model)
+	kind := embedderOf(&m)
+	return m.is("amazon.titan-embed") && kind != cohereEmbed && !strings.Contains(model, "*")
+}
+
+func (b bedrock) bodies(c *call) ([][]byte, *apierror.Error) {
+	if c.r.op != Embedding {
+		body, err := b.body(c)
+		return [][]byte{body}, err
+	}
+	m := parseBedrockModel(c.model)
+	kind := embedderOf(&m)
+	var list [][]byte
+	for _, text := range embedTexts(c.get("input")) {
+		list = append(list, titanEmbedBody(c, kind, text))
+	}
+	return list, nil
 }
 
 // titanEmbedBody is the request for one text, or for one image as a data URL.
@@ -121,7 +147,7 @@ func titanEmbedBody(c *call, kind embedder, text jsondoc.Value) []byte {
 }
 
 // embedOwn are the fields of an embedding request that have been dealt with.
-var embedOwn = setOf("model", "input", "dimensions", "encoding_format", "user", "model_id", "input_type", "stream", "guardrailConfig")
+var embedOwn = setOf("model", "input", "dimensions", "encoding_format", "user", "model_id", "stream", "guardrailConfig")
 
 func cohereEmbedBody(c *call, texts []jsondoc.Value) []byte {
 	list, kind := "texts", jsondoc.Value(`"search_document"`)
@@ -203,14 +229,23 @@ func (t *embedReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Erro
 				add(v, kind.Text())
 			}
 		}
+	case doc.Get("answers").IsArray(): // several calls'
+		for one := range doc.Get("answers").Elements() {
+			v := titanVector(one.Get)
+			if !v.IsArray() {
+				return nil, t.p.bad("JSON without an embedding")
+			}
+			add(v, "")
+			tokens += one.Get("inputTextTokenCount").Count()
+		}
 	default:
-		v := titanVector(doc)
+		v := titanVector(doc.Get)
 		if !v.IsArray() {
 			return nil, t.p.bad("JSON without an embedding")
 		}
 		add(v, "")
 	}
-	tokens = doc.Get("inputTextTokenCount").Count()
+	tokens += doc.Get("inputTextTokenCount").Count()
 	if tokens == 0 {
 		units := doc.Get("meta").Get("billed_units")
 		tokens = units.Get("input_tokens").Count() + units.Get("images").Count()
@@ -227,12 +262,12 @@ func (t *embedReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Erro
 }
 
 // titanVector is the embedding in an answer of Titan's.
-func titanVector(doc *jsondoc.Doc) jsondoc.Value {
-	types := doc.Get("embeddingsByType")
+func titanVector(get func(string) jsondoc.Value) jsondoc.Value {
+	types := get("embeddingsByType")
 	if v := types.Get("float"); v != "" {
 		return v
 	}
-	if v := doc.Get("embedding"); v != "" {
+	if v := get("embedding"); v != "" {
 		return v
 	}
 	return types.Get("binary")

@@ -4,10 +4,13 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+
+	"github.com/sluicegw/sluice/adapters/framing"
 )
 
 // framesOf makes AWS's binary event stream of a readable one: an event a line, its name and its payload with a space
@@ -22,6 +25,7 @@ func framesOf(tb testing.TB, text string) []byte {
 			return out.Bytes()[:out.Len()-7]
 		}
 		name, payload, _ := strings.Cut(line, " ")
+		name = name[:min(len(name), 200)]
 		kind, typ := "event", ":event-type"
 		if bare, ok := strings.CutPrefix(name, "!"); ok {
 			name, kind, typ = bare, "exception", ":exception-type"
@@ -131,4 +135,84 @@ func TestBedrockEnvironment(t *testing.T) {
 	}
 	FromEnvironment("openai", set, lookup)
 	FromEnvironment("nobody", set, lookup)
+}
+
+// FuzzBedrockReply feeds streams: the bytes as they are, and their lines as the events of framesOf.
+func FuzzBedrockReply(f *testing.F) {
+	for _, s := range goldenFiles(f, "upstream.aws") {
+		f.Add(s, uint64(1))
+	}
+	f.Add(framesOf(f, "messageStart {}\nchunk {}"), uint64(2))
+	var targets []*Target
+	for _, model := range []string{"us.anthropic.claude-sonnet-4-20250514-v1:0", "amazon.nova-pro-v1:0",
+		"invoke/anthropic.claude-opus-4-8", "amazon.titan-text-express-v1", "cohere.command-text-v14"} {
+		t, err := New(Params{Model: "bedrock/" + model, APIKey: "k"})
+		if err != nil {
+			f.Fatal(err)
+		}
+		targets = append(targets, t)
+	}
+	chat, _ := Parse(Chat, []byte(`{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hi"}]}`))
+	schema, _ := Parse(Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object"}}}}`))
+	plain, _ := Parse(Chat, []byte(askWhole))
+	f.Fuzz(func(t *testing.T, body []byte, seed uint64) {
+		for _, stream := range [][]byte{body, framesOf(t, strings.ReplaceAll(string(body), "…", ""))} {
+			for _, target := range targets {
+				for _, r := range []*Request{chat, schema} {
+					whole := fuzzFrames(target, r, stream, func(rest int) int { return rest })
+					checkStream(t, target.String(), whole)
+					rnd := rand.New(rand.NewPCG(seed, 5))
+					if cut := fuzzFrames(target, r, stream, func(rest int) int { return 1 + rnd.IntN(rest) }); !bytes.Equal(cut, whole) {
+						t.Fatalf("%s: cut:\n%s\nwhole:\n%s", target, cut, whole)
+					}
+				}
+				p := target.Reply(plain, "m")
+				p.Begin(200, headers("content-type", "application/vnd.amazon.eventstream"))
+				if out, err := p.Whole(bytes.Clone(stream)); err == nil && !json.Valid(out) {
+					t.Fatalf("%s: %s", target, out)
+				}
+			}
+		}
+	})
+}
+
+func fuzzFrames(target *Target, r *Request, body []byte, cut func(int) int) []byte {
+	p := target.Reply(r, "m")
+	p.Begin(200, headers("content-type", "application/vnd.amazon.eventstream"))
+	var out []byte
+	for rest := body; len(rest) > 0; {
+		n := cut(len(rest))
+		out = p.Events(out, bytes.Clone(rest[:n]))
+		rest = rest[n:]
+	}
+	return p.End(out)
+}
+
+// TestAWSReadsFixtures: AWS's own decoder reads the streams that stand for Bedrock as this package's splitter does.
+func TestAWSReadsFixtures(t *testing.T) {
+	eachCase(t, "testdata/bedrock/*.txtar", func(t *testing.T, files map[string]string) {
+		text, ok := files["upstream.aws"]
+		if !ok {
+			return
+		}
+		stream := framesOf(t, text)
+		decoder, rest := eventstream.NewDecoder(), bytes.NewReader(stream)
+		var split framing.EventStream
+		for chunk := stream; ; {
+			ev, left, ok, err := split.Next(chunk)
+			m, awsErr := decoder.Decode(rest, nil)
+			if err != nil || ok != (awsErr == nil) {
+				t.Fatalf("%v; AWS: %v", err, awsErr)
+			}
+			if !ok {
+				return
+			}
+			kind := m.Headers.Get(":message-type").String()
+			name := m.Headers.Get(map[string]string{"event": ":event-type", "exception": ":exception-type"}[kind]).String()
+			if name != ev.Name || (kind == "exception") != ev.Exception || !bytes.Equal(m.Payload, ev.Data) {
+				t.Errorf("%s %q, AWS: %s %s %q", ev.Name, ev.Data, kind, name, m.Payload)
+			}
+			chunk = left
+		}
+	})
 }

@@ -193,8 +193,8 @@ func (a *converseCall) appendOutputEffort(dst []byte, start int) []byte {
 		switch {
 		case k.Is("format"): // has its own place
 			continue
-		case k.Is("effort") && v.Is("xhigh") && !a.claude.efforts("xhigh"):
-			v = `"max"`
+		case k.Is("effort") && (v.Is("xhigh") || a.get("reasoning_effort").Is("xhigh")) && !a.claude.efforts("xhigh"):
+			v = `"max"` // the most that these models have
 		}
 		out = member(out, 1, k.Text(), v)
 	}

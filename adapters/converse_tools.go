@@ -40,7 +40,7 @@ func (a *converseCall) tools(thinking jsondoc.Value) (list []byte, choice jsondo
 		list = append(a.comma(list), `{"systemTool":{"name":"nova_grounding"}}`...)
 	}
 	choice = a.choice()
-	if a.byTool && choice == "" && a.forces() && !a.thinks(thinking) {
+	if a.byTool && choice == "" && a.forces() && thinking == "" && a.get("reasoning_effort") == "" {
 		choice = `{"tool":{"name":"` + jsonTool + `"}}`
 	}
 	if a.thinks(thinking) && choice != "" {
@@ -68,10 +68,8 @@ func (a *converseCall) forces() bool {
 	return a.can&canChoose != 0 && (!a.m.is("anthropic.") || a.claude.forcesTools())
 }
 
-// thinks: thinking is on.
-func (a *converseCall) thinks(thinking jsondoc.Value) bool {
-	return thinking.Get("type").Is("enabled") || thinking.Get("type").Is("adaptive")
-}
+// thinks: thinking with a budget is on.
+func (a *converseCall) thinks(thinking jsondoc.Value) bool { return thinking.Get("type").Is("enabled") }
 
 func (a *converseCall) comma(list []byte) []byte {
 	if len(list) > 0 {

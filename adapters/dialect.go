@@ -60,6 +60,14 @@ type classifier interface {
 	classify(status int, f *failure) (apierror.Kind, int)
 }
 
+// multiple is a dialect of a provider that wants some calls as several.
+type multiple interface {
+	// several tells whether calls of a model may have to be several.
+	several(model string) bool
+	// bodies writes the requests that c is.
+	bodies(c *call) ([][]byte, *apierror.Error)
+}
+
 // framer is a host whose streams are not server-sent events.
 type framer interface {
 	// splitter cuts an answer of this media type (lower case, without parameters); nil: it is no stream.

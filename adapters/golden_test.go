@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/sluicegw/sluice/adapters/fanout"
 	"github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
@@ -114,6 +115,7 @@ func (g *golden) params(provider string) Params {
 		AdditionalDropParams                             []string
 		BaseModel                                        string
 		Settings                                         map[string]string
+		Fanout                                           string
 		Fetcher                                          *fetch.Fetcher `json:"-"`
 	}
 	file.Fetcher = g.fetcher
@@ -342,6 +344,9 @@ func renderRequest(out *Outgoing) []byte {
 	var b bytes.Buffer
 	fmt.Fprintf(&b, "%s %s\nhost: %s\n", out.Method, out.Path, out.Authority)
 	for _, h := range out.Headers {
+		if h.Name == fanout.TokenHeader {
+			h.Value = "***" // another one in each process
+		}
 		fmt.Fprintf(&b, "%s: %s\n", h.Name, h.Value)
 	}
 	b.WriteByte('\n')

@@ -57,6 +57,12 @@ func fuzzTargets(tb testing.TB) (list []*Target) {
 		{Model: "vertex_ai/gemini-2.5-pro", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}, DropParams: true},
 		{Model: "vertex_ai/claude-sonnet-4-5", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}},
 		{Model: "vertex_ai/text-embedding-005", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}},
+		{Model: "bedrock/anthropic.claude-3-7-sonnet-20250219-v1:0", APIKey: "k", DropParams: true},
+		{Model: "bedrock/amazon.nova-pro-v1:0", APIKey: "k"},
+		{Model: "bedrock/invoke/anthropic.claude-opus-4-8", APIKey: "k", DropParams: true},
+		{Model: "bedrock/amazon.titan-text-express-v1", APIKey: "k", DropParams: true},
+		{Model: "bedrock/amazon.titan-embed-text-v2:0", APIKey: "k", Fanout: "/f"},
+		{Model: "bedrock/cohere.embed-v4:0", APIKey: "k"},
 	} {
 		t, err := New(p)
 		if err != nil {

@@ -36,6 +36,9 @@ type Params struct {
 	// Settings are those of particular providers by their names in litellm_params: aws_region_name,
 	// vertex_project, tenant_id …. Some are secrets.
 	Settings map[string]string
+	// Fanout is the path of the Unix socket of a [fanout.Server] in this process. Without one a call that a provider
+	// wants as several is refused.
+	Fanout string
 	// Fetcher gets the files that requests name by URL, for providers that take none; nil: one with the
 	// defaults.
 	Fetcher *fetch.Fetcher
@@ -67,6 +70,7 @@ type Target struct {
 	own     string        // the provider's base URL for this deployment, where it depends on its settings
 	aws     *awsTarget    // nil but for deployments on AWS
 	vertex  *vertexTarget // nil but for deployments on Vertex AI
+	fanout  string        // the socket that calls go by which may be several; "": none
 }
 
 // FromEnvironment completes the settings of a provider's deployment (see [Params.Settings]) from the environment
@@ -110,6 +114,9 @@ func New(p Params) (*Target, error) {
 	}
 	if err := t.setBase(p.APIBase); err != nil {
 		return nil, fmt.Errorf("api_base: %w", err)
+	}
+	if m, ok := row.dialect.(multiple); ok && p.Fanout != "" && m.several(model) && t.endpoint.Socket == "" {
+		t.fanout = p.Fanout
 	}
 	if err := headerValue(p.APIKey); err != nil {
 		return nil, fmt.Errorf("api_key: %w", err)
@@ -172,8 +179,17 @@ func (t *Target) WithModel(model string) *Target {
 	return &c
 }
 
-// Endpoint is where the deployment is reached.
-func (t *Target) Endpoint() Endpoint { return t.endpoint }
+// Endpoint is where the deployment's requests are sent: to the provider, or to this process, which makes several
+// calls of one.
+func (t *Target) Endpoint() Endpoint {
+	if t.fanout != "" {
+		return Endpoint{Scheme: "http", Socket: t.fanout}
+	}
+	return t.endpoint
+}
+
+// Origin is where the provider is reached.
+func (t *Target) Origin() Endpoint { return t.endpoint }
 
 // MissingCredential is the environment variable that would hold the API key this deployment lacks, or
 // "" if it lacks none. Self-hosted endpoints need no key.
@@ -234,6 +250,9 @@ func (t *Target) Request(r *Request) (*Outgoing, *apierror.Error) {
 	c, err := t.begin(r)
 	if err != nil {
 		return nil, err
+	}
+	if t.fanout != "" {
+		return t.several(&c)
 	}
 	body, err := t.p.dialect.body(&c)
 	if err != nil {

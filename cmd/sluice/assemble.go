@@ -51,6 +51,7 @@ type surroundings struct {
 	listener   xds.Listener
 	maxBody    int64  // bytes; 0: the configuration's, or the default
 	demoSocket string // where the built-in demo model listens
+	fanout     string // where this process makes several calls of one; "": nowhere
 	trustedCA  string
 	directory  *keys.Directory // nil: there are no virtual keys
 	external   bool            // Envoys that cannot be asked which clusters are warm
@@ -168,7 +169,7 @@ func (a *assembly) publish(d *config.Deployment, target *adapters.Target) *extpr
 	e := target.Endpoint()
 	c := xds.Cluster{Host: e.Host, Port: uint32(e.Port), Socket: e.Socket, TLS: e.Scheme == "https", HTTP2: e.HTTP2}
 	places(&c, d, e)
-	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(e), Prices: a.pricers[d.ID],
+	out := &extproc.Deployment{ID: d.ID, Group: d.Group, Target: target, APIBase: apiBase(target.Origin()), Prices: a.pricers[d.ID],
 		Limits: ownLimits(a.config, d)}
 	a.snapshot.CountTokens = a.snapshot.CountTokens || d.TPM > 0
 	out.Cluster = a.cluster(d.ID, c)
@@ -217,6 +218,7 @@ func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params 
 		AdditionalDropParams: d.AdditionalDropParams,
 		BaseModel:            d.Info.BaseModel,
 		Settings:             map[string]string{},
+		Fanout:               s.fanout,
 		Fetcher:              a.fetcher,
 	}
 	if c.Settings.AzureIdentity {

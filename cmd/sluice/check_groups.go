@@ -74,7 +74,7 @@ func host(d deploymentState) string {
 	case d.target.Provider() == "demo" && d.config.APIBase == "":
 		return "built in"
 	}
-	return address(d.target.Endpoint())
+	return address(d.target.Origin())
 }
 
 func address(e adapters.Endpoint) string {

@@ -95,6 +95,9 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 		defer os.RemoveAll(r.dir)
 	}
 	r.around.demoSocket = r.socket("demo")
+	if o.control.address == "" { // an Envoy elsewhere finds no socket here
+		r.around.fanout = r.socket("fanout")
+	}
 	if err := r.openStore(ctx, c); err != nil {
 		return err
 	}

@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 
 	"github.com/sluicegw/sluice"
+	"github.com/sluicegw/sluice/adapters/fanout"
 	"github.com/sluicegw/sluice/cmd/sluice/demo"
 	"github.com/sluicegw/sluice/envoy"
 	"github.com/sluicegw/sluice/extproc"
@@ -23,7 +24,7 @@ import (
 type servers struct {
 	control, process *grpc.Server
 	api              *admin.Server
-	demo             *http.Server
+	demo, fanout     *http.Server
 	remote           *grpc.Server // control and process for Envoys on other machines; nil: there are none
 }
 
@@ -37,12 +38,14 @@ func (r *instance) listen() (*servers, error) {
 		process: grpc.NewServer(extproc.GRPCOptions(g.proc.MaxBody)...),
 		api:     r.api(),
 		demo:    &http.Server{Handler: &demo.Handler{Pace: 30 * time.Millisecond}, ReadHeaderTimeout: 10 * time.Second},
+		fanout:  &http.Server{Handler: fanout.New(), ReadHeaderTimeout: 10 * time.Second},
 	}
 	g.xds.Register(s.control)
 	g.proc.RegisterAttemptLog(s.control)
 	g.proc.Register(s.process)
 	for name, serve := range map[string]func(net.Listener) error{
 		"control": s.control.Serve, "ext_proc": s.process.Serve, "api": s.api.Serve, "demo": s.demo.Serve,
+		"fanout": s.fanout.Serve,
 	} {
 		l, err := envoy.Listen(r.socket(name))
 		if err != nil {
@@ -95,6 +98,7 @@ func (s *servers) stop() {
 	defer cancel()
 	_ = s.api.Shutdown(ctx) // the process ends either way
 	_ = s.demo.Close()
+	_ = s.fanout.Close()
 	if s.remote != nil {
 		s.remote.Stop()
 	}

@@ -22,7 +22,7 @@ func (a *assembly) shown() *admin.Snapshot {
 		}
 		if d.target != nil {
 			s.Provider = d.target.Provider()
-			s.APIBase = apiBase(d.target.Endpoint())
+			s.APIBase = apiBase(d.target.Origin())
 		}
 		if s.Provider == "demo" {
 			s.OwnedBy = demo.OwnedBy
@@ -43,7 +43,7 @@ func (a *assembly) metricsNames() (models []string, deployments []observe.Deploy
 		}
 		deployments = append(deployments, observe.Deployment{
 			ID: d.config.ID, Group: d.config.Group, Provider: d.target.Provider(), Model: d.target.Model(),
-			APIBase: apiBase(d.target.Endpoint()),
+			APIBase: apiBase(d.target.Origin()),
 		})
 	}
 	return models, deployments
