@@ -22,101 +22,107 @@ var configNames = setOf(
 
 func isConfigName(name string) bool { return configNames[name] }
 
+// configWriter collects the members of generationConfig; later ones of a name replace earlier ones.
+type configWriter struct{ list []field }
+
+func (w *configWriter) set(name string, v jsondoc.Value) {
+	if v == "" {
+		return
+	}
+	for i := range w.list {
+		if w.list[i].name == name {
+			w.list[i].value = v
+			return
+		}
+	}
+	w.list = append(w.list, field{name, v})
+}
+
+func (w *configWriter) get(name string) jsondoc.Value {
+	for i := range w.list {
+		if w.list[i].name == name {
+			return w.list[i].value
+		}
+	}
+	return ""
+}
+
 // config is generationConfig: what OpenAI's parameters stand for, and the client's own members. resolution is
 // the highest that an image asks for.
 func (a *geminiCall) config(resolution string) ([]field, *apierror.Error) {
-	list := make([]field, 0, 16)
-	set := func(name string, v jsondoc.Value) {
-		if v == "" {
-			return
-		}
-		for i := range list {
-			if list[i].name == name {
-				list[i].value = v
-				return
-			}
-		}
-		list = append(list, field{name, v})
-	}
-	var format jsondoc.Value
+	w := &configWriter{list: make([]field, 0, 16)}
 	for i := range a.fields {
-		f := &a.fields[i]
-		switch f.name {
-		case "temperature", "top_p", "top_k", "seed":
-			set(f.name, f.value)
-		case "presence_penalty", "frequency_penalty":
-			if a.m.penalizes() {
-				set(f.name, f.value)
-			}
-		case "n":
-			set("candidate_count", f.value)
-		case "logprobs":
-			set("responseLogprobs", f.value)
-		case "top_logprobs":
-			set("logprobs", f.value)
-		case "stop":
-			if f.value.IsString() {
-				set("stop_sequences", "["+f.value+"]")
-			} else if f.value.IsArray() {
-				set("stop_sequences", f.value)
-			}
-		case "response_format":
-			format = f.value
-		case "modalities":
-			set("responseModalities", modalities(f.value))
-		case "audio":
-			set("speechConfig", speechConfig(f.value))
-		case "max_tokens", "max_completion_tokens", "max_output_tokens", "maxOutputTokens", "thinking", "reasoning_effort":
-		default:
-			if f.value != "" && isConfigName(f.name) {
-				set(f.name, f.value)
-			}
+		if f := &a.fields[i]; f.value != "" {
+			a.mapField(w, f)
 		}
 	}
-	set("max_output_tokens", a.limit())
+	w.set("max_output_tokens", a.limit())
 	thinking, err := thinkingConfig(a.call, a.m)
 	if err != nil {
 		return nil, err
 	}
-	set("thinkingConfig", thinking)
-	if err := a.responseFormat(format, set); err != nil {
+	w.set("thinkingConfig", thinking)
+	if err := a.responseFormat(w, a.get("response_format")); err != nil {
 		return nil, err
 	}
-	a.settleConfig(list, set, resolution)
+	a.settleConfig(w, resolution)
 	for k, v := range a.fromExtra("generationConfig").Members() {
 		switch name := k.Text(); name {
 		case "maxOutputTokens", "max_output_tokens", "candidateCount", "candidate_count":
 			// What a call may cost is read off max_tokens and n.
 		default:
-			set(name, v)
+			w.set(name, v)
 		}
 	}
-	return list, nil
+	return w.list, nil
+}
+
+// mapField sets what one field of the request stands for, if that can be said of it alone.
+func (a *geminiCall) mapField(w *configWriter, f *field) {
+	switch f.name {
+	case "presence_penalty", "frequency_penalty":
+		if a.m.penalizes() {
+			w.set(f.name, f.value)
+		}
+	case "n":
+		w.set("candidate_count", f.value)
+	case "logprobs":
+		w.set("responseLogprobs", f.value)
+	case "top_logprobs":
+		w.set("logprobs", f.value)
+	case "stop":
+		if f.value.IsString() {
+			w.set("stop_sequences", "["+f.value+"]")
+		} else if f.value.IsArray() {
+			w.set("stop_sequences", f.value)
+		}
+	case "modalities":
+		w.set("responseModalities", modalities(f.value))
+	case "audio":
+		w.set("speechConfig", speechConfig(f.value))
+	case "response_format", "max_output_tokens", "maxOutputTokens":
+	default:
+		if isConfigName(f.name) {
+			w.set(f.name, f.value)
+		}
+	}
 }
 
 // settleConfig adds what follows from other members.
-func (a *geminiCall) settleConfig(list []field, set func(string, jsondoc.Value), resolution string) {
-	find := func(name string) jsondoc.Value {
-		for i := range list {
-			if list[i].name == name {
-				return list[i].value
-			}
-		}
-		return ""
-	}
+func (a *geminiCall) settleConfig(w *configWriter, resolution string) {
 	if a.get("audio").IsObject() {
-		switch m := find("responseModalities"); {
+		switch m := w.get("responseModalities"); {
 		case m == "":
-			set("responseModalities", `["AUDIO"]`)
+			w.set("responseModalities", `["AUDIO"]`)
 		case !containsText(m, "AUDIO"):
-			set("responseModalities", m[:len(m)-1]+`,"AUDIO"]`)
+			w.set("responseModalities", m[:len(m)-1]+`,"AUDIO"]`)
 		}
 	}
-	if a.m.three && find("temperature") == "" {
-		set("temperature", "1.0") // lower ones make Gemini 3 loop; this is Google's default
+	if a.m.three && w.get("temperature") == "" {
+		w.set("temperature", "1.0") // lower ones make Gemini 3 loop; this is Google's default
 	}
 	if resolution != "" && a.m.major == 2 {
-		set("mediaResolution", jsondoc.Value(`"`+resolution+`"`))
+		w.set("mediaResolution", jsondoc.Value(`"`+resolution+`"`))
 	}
 }
 
@@ -189,13 +195,13 @@ func speechConfig(audio jsondoc.Value) jsondoc.Value {
 // responseFormat sets the members that response_format stands for.
 //
 // https://ai.google.dev/gemini-api/docs/structured-output
-func (a *geminiCall) responseFormat(format jsondoc.Value, set func(string, jsondoc.Value)) *apierror.Error {
+func (a *geminiCall) responseFormat(w *configWriter, format jsondoc.Value) *apierror.Error {
 	schema := jsondoc.Value("")
 	switch kind := format.Get("type"); {
 	case kind.Is("json_object"):
-		set("response_mime_type", `"application/json"`)
+		w.set("response_mime_type", `"application/json"`)
 	case kind.Is("text"):
-		set("response_mime_type", `"text/plain"`)
+		w.set("response_mime_type", `"text/plain"`)
 	case kind.Is("json_schema"):
 		schema = format.At("json_schema", "schema")
 	}
@@ -205,16 +211,16 @@ func (a *geminiCall) responseFormat(format jsondoc.Value, set func(string, jsond
 	if schema == "" {
 		return nil
 	}
-	set("response_mime_type", `"application/json"`)
+	w.set("response_mime_type", `"application/json"`)
 	if !schema.IsObject() || !next(schema) {
 		return nil
 	}
 	if a.m.jsonSchema() {
-		set("response_json_schema", withoutStrict(schema))
+		w.set("response_json_schema", withoutStrict(schema))
 		return nil
 	}
 	out, err := appendGoogleSchema(nil, schema, "response_format", true)
-	set("response_schema", jsondoc.Value(out))
+	w.set("response_schema", jsondoc.Value(out))
 	return err
 }
 

@@ -3,10 +3,10 @@ package adapters
 import (
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sluicegw/sluice/adapters/framing"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/adapters/tokens"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -232,7 +232,7 @@ func (t *geminiEmbeddings) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierro
 		u.Prompt = n
 	}
 	if u.Prompt == 0 {
-		u.Prompt = estimateInput(t.p.call.get("input")) // the Gemini API does not count
+		u.Prompt = estimateInput(t.p.call.model, t.p.call.get("input")) // the Gemini API does not count
 	}
 	u.Total = u.Prompt
 	t.p.usage, t.p.used = u, true
@@ -246,14 +246,12 @@ func (t *geminiEmbeddings) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierro
 	return append(dst, "}}"...), nil
 }
 
-// estimateInput is about how many tokens an input has: one for four characters, which is Google's own rule.
-//
-// https://ai.google.dev/gemini-api/docs/tokens
-func estimateInput(v jsondoc.Value) int64 {
-	n := int64(0)
+// estimateInput is about how many tokens an input has.
+func estimateInput(model string, v jsondoc.Value) (n int64) {
+	counter := tokens.For(model)
 	for input := range inputs(v) {
 		for text := range inputs(input) {
-			n += int64(utf8.RuneCountInString(text.Text())+3) / 4
+			n += int64(counter.Text(text.Text()))
 		}
 	}
 	return n

@@ -162,106 +162,112 @@ func (s *googleSchema) appendAnyOf(dst []byte, n schemaNode, list jsondoc.Value)
 	return append(dst, "]}"...)
 }
 
+// schemaShape is what a schema of one type comes to.
+type schemaShape struct {
+	kind       jsondoc.Value
+	properties jsondoc.Value // "" if there are none
+	listed     bool          // it may have members beside its type
+}
+
+func shapeOf(n schemaNode) schemaShape {
+	p := schemaShape{kind: n.kind, listed: n.kind == "" || n.kind.Is("object") || n.kind.Is("array")}
+	if p.kind == "" {
+		if p.kind = n.v.Get("type"); p.kind.IsArray() {
+			p.kind = first(p.kind)
+		}
+	}
+	object := n.v.Get("properties").IsObject() && p.listed
+	if object && next(n.v.Get("properties")) {
+		p.properties = n.v.Get("properties")
+	}
+	choice := n.v.Get("oneOf") != "" || n.v.Get("allOf") != "" || n.v.Get("anyOf") != "" && n.kind == ""
+	switch {
+	case object && (n.kind == "" || n.kind.Is("object")), !p.kind.IsString() && !choice:
+		p.kind = `"object"`
+	case !p.kind.IsString():
+		p.kind = ""
+	}
+	return p
+}
+
+// appendName begins a member of the object that is being written at start.
+func appendName(dst []byte, start int, name string) []byte {
+	if len(dst) > start {
+		dst = append(dst, ',')
+	}
+	return append(append(append(dst, '"'), name...), `":`...)
+}
+
 // appendPlain writes a schema that is of one type.
 func (s *googleSchema) appendPlain(dst []byte, n schemaNode) []byte {
-	kind := n.kind
-	if kind == "" {
-		if kind = n.v.Get("type"); kind.IsArray() {
-			kind = first(kind)
-		}
-	}
-	properties := n.v.Get("properties")
-	listed := n.kind == "" || n.kind.Is("object") || n.kind.Is("array")
-	object := properties.IsObject() && listed
-	empty := object && !next(properties)
-	choice := n.v.Get("oneOf") != "" || n.v.Get("allOf") != "" || n.v.Get("anyOf") != "" && n.kind == ""
-	if object && (n.kind == "" || n.kind.Is("object")) || !kind.IsString() && !choice {
-		kind = `"object"`
-	}
+	p := shapeOf(n)
 	dst = append(dst, '{')
 	start := len(dst)
-	put := func(name string) {
-		if len(dst) > start {
-			dst = append(dst, ',')
+	own := func(name string, v jsondoc.Value) {
+		if v.Exists() {
+			dst = append(appendName(dst, start, name), v...)
 		}
-		dst = append(append(append(dst, '"'), name...), `":`...)
 	}
-	value := func(name string, v jsondoc.Value) {
-		put(name)
-		dst = append(dst, v...)
-	}
-	if kind.IsString() {
-		value("type", kind)
-	}
-	if n.title.Exists() {
-		value("title", n.title)
-	}
-	if n.description.Exists() {
-		value("description", n.description)
-	}
+	own("type", p.kind)
+	own("title", n.title)
+	own("description", n.description)
 	if n.nullable {
-		value("nullable", "true")
+		own("nullable", "true")
 	}
 	for k, v := range n.v.Members() {
 		name := k.Text()
-		if n.kind != "" && (!listed || !listedKeywords[name]) {
-			continue
-		}
-		switch name {
-		case "properties":
-			if object && !empty {
-				put(name)
-				dst = s.appendProperties(dst, n, properties)
-			}
-		case "items":
-			if v.IsObject() {
-				put(name)
-				dst = s.append(dst, schemaNode{v: v, nulls: n.nulls, chain: n.chain})
-			}
-		case "required":
-			if !empty && v.Exists() {
-				value(name, v)
-			}
-		case "enum":
-			if isKind(kind, "string") && v.IsArray() {
-				put(name)
-				dst = appendEnum(dst, v)
-			}
-		case "format":
-			if v.Is("enum") || v.Is("date-time") {
-				value(name, v)
-			}
-		case "title":
-			if !n.title.Exists() {
-				value(name, v)
-			}
-		case "description":
-			if !n.description.Exists() {
-				value(name, v)
-			}
-		case "nullable":
-			if !n.nullable {
-				value(name, v)
-			}
+		switch {
+		case n.kind != "" && (!p.listed || !listedKeywords[name]):
+		case name == "title" && n.title.Exists(), name == "description" && n.description.Exists(), name == "nullable" && n.nullable:
 		default:
-			if schemaKeywords[name] {
-				value(name, v)
-			}
+			dst = s.appendKeyword(dst, start, n, p, name, v)
 		}
 	}
-	if isKind(kind, "array") && !n.v.Get("items").IsObject() {
-		put("items")
-		dst = append(dst, `{"type":"object"}`...)
+	if isKind(p.kind, "array") && !n.v.Get("items").IsObject() {
+		own("items", `{"type":"object"}`)
 	}
-	if s.ordered && object && !empty && n.v.Get("propertyOrdering") == "" {
-		put("propertyOrdering")
-		dst = append(dst, '[')
-		for k := range properties.Members() {
+	if s.ordered && p.properties != "" && n.v.Get("propertyOrdering") == "" {
+		dst = append(appendName(dst, start, "propertyOrdering"), '[')
+		for k := range p.properties.Members() {
 			dst = append(append(dst, k...), ',')
 		}
 		dst[len(dst)-1] = ']'
 	}
 	return append(dst, '}')
+}
+
+// appendKeyword writes a keyword, if Google knows it.
+func (s *googleSchema) appendKeyword(dst []byte, start int, n schemaNode, p schemaShape, name string, v jsondoc.Value) []byte {
+	switch name {
+	case "properties":
+		if p.properties != "" {
+			return s.appendProperties(appendName(dst, start, name), n, v)
+		}
+		return dst
+	case "items":
+		if v.IsObject() {
+			return s.append(appendName(dst, start, name), schemaNode{v: v, nulls: n.nulls, chain: n.chain})
+		}
+		return dst
+	case "required":
+		if !v.Exists() || n.v.Get("properties").IsObject() && p.properties == "" {
+			return dst
+		}
+	case "enum":
+		if isKind(p.kind, "string") && v.IsArray() {
+			return appendEnum(appendName(dst, start, name), v)
+		}
+		return dst
+	case "format":
+		if !v.Is("enum") && !v.Is("date-time") {
+			return dst
+		}
+	default:
+		if !schemaKeywords[name] {
+			return dst
+		}
+	}
+	return append(appendName(dst, start, name), v...)
 }
 
 func (s *googleSchema) appendProperties(dst []byte, n schemaNode, properties jsondoc.Value) []byte {

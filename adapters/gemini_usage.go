@@ -127,85 +127,89 @@ const (
 // append appends the usage object.
 func (u *geminiUsage) append(dst []byte, style usageStyle) []byte {
 	t := u.total()
-	plain := style == usageWords
 	if style >= usageStream {
 		t.Total = t.Prompt + t.Completion
 	}
-	start := 0
-	field := func(name string, n int64) {
-		if len(dst) > start {
-			dst = append(dst, ',')
-		}
-		dst = append(append(append(dst, '"'), name...), `":`...)
-		dst = strconv.AppendInt(dst, n, 10)
-	}
-	known := func(name string, n int64) {
-		if n >= 0 {
-			field(name, n)
-		}
-	}
 	dst = append(dst, '{')
-	start = len(dst)
-	field("prompt_tokens", t.Prompt)
-	field("completion_tokens", t.Completion)
-	field("total_tokens", t.Total)
+	w := counts{dst: dst, start: len(dst)}
+	w.add("prompt_tokens", t.Prompt)
+	w.add("completion_tokens", t.Completion)
+	w.add("total_tokens", t.Total)
 	if style == usageBare {
-		return append(dst, '}')
+		return append(w.dst, '}')
 	}
 	if u.cachedTold {
-		field("cache_read_input_tokens", u.cached)
+		w.add("cache_read_input_tokens", u.cached)
 	}
-	before := len(dst)
-	dst = append(dst, `,"prompt_tokens_details":{`...)
-	start = len(dst)
+	w.object("prompt_tokens_details", u.promptDetails)
+	w.object("completion_tokens_details", func(w *counts) { u.answerDetails(w, style == usageWords) })
+	return append(w.dst, '}')
+}
+
+// counts writes an object of numbers.
+type counts struct {
+	dst   []byte
+	start int
+}
+
+// add writes a number that is known.
+func (w *counts) add(name string, n int64) {
+	if n >= 0 {
+		w.dst = strconv.AppendInt(appendName(w.dst, w.start, name), n, 10)
+	}
+}
+
+// object writes an object within, unless nothing is in it.
+func (w *counts) object(name string, fill func(*counts)) {
+	before := len(w.dst)
+	in := counts{dst: append(appendName(w.dst, w.start, name), '{')}
+	in.start = len(in.dst)
+	if fill(&in); len(in.dst) == in.start {
+		w.dst = w.dst[:before]
+	} else {
+		w.dst = append(in.dst, '}')
+	}
+}
+
+func (u *geminiUsage) promptDetails(w *counts) {
 	if u.cachedTold {
-		field("cached_tokens", u.cached)
+		w.add("cached_tokens", u.cached)
 	}
 	if u.prompts.told {
 		p := u.uncached()
-		known("text_tokens", p.text)
-		known("audio_tokens", p.audio)
-		known("image_tokens", p.image)
-		known("video_tokens", p.video)
+		w.add("text_tokens", p.text)
+		w.add("audio_tokens", p.audio)
+		w.add("image_tokens", p.image)
+		w.add("video_tokens", p.video)
 	}
 	if u.tools > 0 {
-		field("tool_use_tokens", u.tools)
+		w.add("tool_use_tokens", u.tools)
 	}
 	if u.searched > 0 {
-		field("web_search_requests", u.searched)
+		w.add("web_search_requests", u.searched)
 	}
 	if u.located > 0 {
-		field("google_maps_grounding_requests", u.located)
+		w.add("google_maps_grounding_requests", u.located)
 	}
-	if len(dst) == start {
-		dst = dst[:before]
-	} else {
-		dst = append(dst, '}')
+}
+
+func (u *geminiUsage) answerDetails(w *counts, all bool) {
+	if u.thoughtsTold || all {
+		w.add("reasoning_tokens", u.thoughts)
 	}
-	before = len(dst)
-	dst = append(dst, `,"completion_tokens_details":{`...)
-	start = len(dst)
-	if u.thoughtsTold || plain {
-		field("reasoning_tokens", u.thoughts)
+	if u.candidates == 0 && !all {
+		return
 	}
-	if u.candidates > 0 || plain {
-		text := u.candidates
-		if u.answers.told {
-			known("audio_tokens", u.answers.audio)
-			known("image_tokens", u.answers.image)
-			known("video_tokens", u.answers.video)
-			if text = u.answers.text; text < 0 {
-				text = max(u.candidates-max(u.answers.audio, 0)-max(u.answers.image, 0)-max(u.answers.video, 0), 0)
-			}
+	text := u.candidates
+	if u.answers.told {
+		w.add("audio_tokens", u.answers.audio)
+		w.add("image_tokens", u.answers.image)
+		w.add("video_tokens", u.answers.video)
+		if text = u.answers.text; text < 0 {
+			text = max(u.candidates-max(u.answers.audio, 0)-max(u.answers.image, 0)-max(u.answers.video, 0), 0)
 		}
-		field("text_tokens", text)
 	}
-	if len(dst) == start {
-		dst = dst[:before]
-	} else {
-		dst = append(dst, '}')
-	}
-	return append(dst, '}')
+	w.add("text_tokens", text)
 }
 
 // uncached are the prompt's tokens by modality without those that were read from a cache. A cache whose

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -119,9 +120,15 @@ func (s *tokenSource) renew() error {
 func tokenRefused(err error) *apierror.Error {
 	var refused *oauth2.RetrieveError
 	if errors.As(err, &refused) && refused.Response != nil && refused.Response.StatusCode < 500 {
+		why := "HTTP " + strconv.Itoa(refused.Response.StatusCode)
+		if refused.ErrorCode != "" {
+			why = clipText(refused.ErrorCode, 64) + ", " + why
+		}
 		return apierror.New(apierror.Unauthenticated, http.StatusUnauthorized,
-			"The deployment's credentials were refused when a token was asked for (%s, HTTP %d).",
-			clipText(refused.ErrorCode, 64), refused.Response.StatusCode)
+			"The deployment's credentials were refused when a token was asked for (%s).", why)
+	}
+	if errors.Is(err, errNoCredentials) {
+		return apierror.New(apierror.Unauthenticated, http.StatusUnauthorized, "The deployment has no credentials: %s.", errNoCredentials)
 	}
 	return apierror.New(apierror.Unavailable, http.StatusServiceUnavailable, "No access token could be had for the deployment; try again.")
 }
