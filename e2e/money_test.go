@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -9,12 +10,16 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
+	"github.com/sluicegw/sluice/envoy/envoytest/provider"
 	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/internal/testtools"
 	"github.com/sluicegw/sluice/policy/ledger"
@@ -338,5 +343,224 @@ func TestDatabaseAway(t *testing.T) {
 	t.Logf("%d of %d calls completed", completed, l.count.Load())
 	if int64(completed) != l.count.Load() {
 		t.Errorf("%d of %d calls completed", completed, l.count.Load())
+	}
+}
+
+// TestBudgetIsShared: the same over three gateways with one Redis and one PostgreSQL, and once more after the Redis has
+// lost its data.
+func TestBudgetIsShared(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a real PostgreSQL and Valkey")
+	}
+	pg, valkey := testtools.Postgres(t), testtools.Valkey(t)
+	b := newBiller(t, 20*time.Millisecond)
+	config := b.config("  max_budget: 1\n  database_url: " + pg.URL + "\nlitellm_settings: {cache_params: {type: redis, url: " + valkey.URL + "}}\nrouter_settings: {redis_url: " + valkey.URL + "}")
+	var gateways []*gateway
+	for range 3 {
+		g := start(t, config)
+		g.showOnFailure(t)
+		defer g.stop()
+		gateways = append(gateways, g)
+	}
+	client := manyClients()
+	burst := func(name string, clients int) (ok, refused int64) {
+		var wg sync.WaitGroup
+		var answered, turned atomic.Int64
+		for n := range clients {
+			wg.Go(func() {
+				for try := range 2 {
+					switch status, _ := bill(client, gateways[n%3].url, fmt.Sprintf("%s-%d-%d", name, n, try), n%2 == 0); status {
+					case 200:
+						answered.Add(1)
+						return
+					case 422:
+						turned.Add(1)
+					default:
+						t.Errorf("client %d of %s got %d", n, name, status)
+						return
+					}
+				}
+			})
+		}
+		wg.Wait()
+		return answered.Load(), turned.Load()
+	}
+	if ok, _ := burst("first", 40); ok != 40 {
+		t.Errorf("%d of the first 40 were answered", ok)
+	}
+	valkey.Kill()
+	if status, _ := bill(client, gateways[0].url, "without", false); status != 503 {
+		t.Errorf("without Redis a call got %d", status)
+	}
+	valkey.Restart()
+	waitFor(t, func() bool { status, _ := bill(client, gateways[1].url, "back", false); return status == 200 })
+	ok, refused := burst("second", 160)
+	spent := money.Amount(b.total.Load())
+	t.Logf("%d answered, %d times refused, %s spent", ok, refused, spent)
+	if spent > money.Dollar || spent < 98*money.Cent {
+		t.Errorf("spent %s of 1", spent)
+	}
+	for _, g := range gateways {
+		g.terminate(t)
+	}
+	var sum money.Amount
+	for _, of := range rows(t, store.Options{URL: pg.URL}) {
+		for _, r := range of {
+			sum += r.Spend
+		}
+	}
+	if want := money.Amount(b.total.Load()); sum != want {
+		t.Errorf("the ledger has %s, the providers billed %s", sum, want)
+	}
+}
+
+// TestDiskFull: the journal's disk takes no more. Calls are refused, not unbilled; when there is room, all goes on.
+func TestDiskFull(t *testing.T) {
+	b := newBiller(t, 0)
+	data := testtools.Dir(t)
+	g := start(t, b.config("  max_budget: 1000"), "--data-dir", data)
+	defer g.stop()
+	client := manyClients()
+	if status, _ := bill(client, g.url, "before", false); status != 200 {
+		t.Fatalf("before: %d", status)
+	}
+	// A limit on the size of files fails writes as a full disk does.
+	var old unix.Rlimit
+	limit := unix.Rlimit{Cur: 1, Max: unix.RLIM_INFINITY}
+	if err := unix.Prlimit(g.pid, unix.RLIMIT_FSIZE, &limit, &old); err != nil {
+		t.Skip("no limit can be set: ", err)
+	}
+	served := b.total.Load()
+	status, header := bill(client, g.url, "full", false)
+	if status != 503 || header.Get("retry-after") == "" || b.total.Load() != served {
+		t.Errorf("on a full disk a call got %d, and the provider billed %d", status, b.total.Load()-served)
+	}
+	if metrics := scrape(t, g); !strings.Contains(metrics, "sluice_spend_journal_writable 0") {
+		t.Error("the metrics do not tell")
+	}
+	if err := unix.Prlimit(g.pid, unix.RLIMIT_FSIZE, &old, nil); err != nil {
+		t.Fatal(err)
+	}
+	waitFor(t, func() bool { status, _ := bill(client, g.url, "after", false); return status == 200 })
+	if !strings.Contains(g.log.since(0), "the spend journal cannot be written") {
+		t.Error("the log does not tell")
+	}
+	g.terminate(t)
+	all := rows(t, store.Options{Path: filepath.Join(data, "sluice.db")})
+	if len(all["before"]) != 1 || len(all["full"]) != 0 || len(all["after"]) != 1 {
+		t.Errorf("rows: %v", all)
+	}
+}
+
+func scrape(t testing.TB, g *gateway) string {
+	t.Helper()
+	res, err := http.Get(g.url + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	text, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// TestWhatAttemptsCost goes through the ways in which an attempt ends. The prompt is 27 bytes of messages, about 8 tokens;
+// a token costs $0.0001.
+func TestWhatAttemptsCost(t *testing.T) {
+	p, err := provider.Listen("127.0.0.1:0", provider.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.Close()
+	usage := provider.Usage{Input: 10, Output: 20}
+	ok := provider.Chat("x", "hello", usage)
+	stream := provider.ChatStream("x", usage, "12345678", "12345678")
+	failed := provider.Error(503, "x", "x", "busy")
+	limited := provider.Error(429, "x", "x", "slow down")
+	const prompt, answer = 8, 30
+	for _, tt := range []struct {
+		name    string
+		replies []provider.Reply
+		more    string // fields of the request
+		leave   bool   // the client leaves after the first bytes
+		tokens  []int64
+		flags   string // e: estimated, f: failed, a row each
+	}{
+		{"ok", []provider.Reply{ok}, "", false, []int64{answer}, "-"},
+		{"stream", []provider.Reply{stream}, `,"stream":true`, false, []int64{answer}, "-"},
+		{"bad request", []provider.Reply{provider.Error(400, "invalid_request_error", "x", "no")}, "", false, []int64{0}, "f"},
+		{"fails, then answers", []provider.Reply{failed, ok}, "", false, []int64{prompt, answer}, "ef -"},
+		{"limited, then answers", []provider.Reply{limited, ok}, "", false, []int64{0, answer}, "f -"},
+		{"fails three times", []provider.Reply{failed, failed, failed}, "", false, []int64{prompt, prompt, prompt}, "ef ef ef"},
+		{"times out", []provider.Reply{ok.After(time.Minute)}, `,"timeout":0.3,"num_retries":0`, false, []int64{prompt}, "ef"},
+		{"is reset", []provider.Reply{{End: provider.Reset}}, `,"num_retries":0`, false, []int64{prompt}, "ef"},
+		{"is cut", []provider.Reply{stream.CutAfter(2, provider.Reset)}, `,"stream":true`, false, []int64{prompt + 2}, "ef"},
+		{"has no usage", []provider.Reply{provider.JSON(200, `{"id":"x","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"12345678"},"finish_reason":"stop"}]}`)}, "", false, []int64{prompt + 2}, "e"},
+		{"client leaves a stream", []provider.Reply{stream.Every(10 * time.Second)}, `,"stream":true`, true, nil, "ef"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			p.Reset()
+			p.Always(tt.replies...)
+			data := testtools.Dir(t)
+			g := start(t, fmt.Sprintf(`
+model_list:
+  - model_name: m
+    litellm_params: {model: openai/x, api_base: %s/v1, api_key: %s, input_cost_per_token: 0.0001, output_cost_per_token: 0.0001}
+general_settings: {master_key: %s, max_budget: 100}
+router_settings: {disable_cooldowns: true}
+`, p.URL, providerKey, masterKey), "--data-dir", data)
+			g.showOnFailure(t)
+			defer g.stop()
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			body := `{"model":"m","messages":[{"role":"user","content":"hi"}],"max_tokens":50` + tt.more + `}`
+			req, _ := http.NewRequestWithContext(ctx, http.MethodPost, g.url+completions, strings.NewReader(body))
+			req.Header.Set("authorization", "Bearer "+masterKey)
+			req.Header.Set("x-litellm-call-id", "call")
+			res, err := http.DefaultClient.Do(req)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if tt.leave {
+				_, _ = res.Body.Read(make([]byte, 64))
+				leave()
+			}
+			_, _ = io.Copy(io.Discard, res.Body)
+			_ = res.Body.Close()
+			waitFor(t, func() bool { return strings.Contains(scrape(t, g), "sluice_spend_journal_calls 0\n") })
+			g.terminate(t)
+			var tokens []int64
+			var flags []string
+			of := rows(t, store.Options{Path: filepath.Join(data, "sluice.db")})["call"]
+			for n := 1; n <= len(of); n++ {
+				for _, r := range of {
+					if r.Attempt != n {
+						continue
+					}
+					tokens = append(tokens, r.Tokens())
+					if r.Spend != money.Amount(r.Tokens())*tokenPrice {
+						t.Errorf("attempt %d: %d tokens cost %s", n, r.Tokens(), r.Spend)
+					}
+					flag := ""
+					if r.Estimated {
+						flag += "e"
+					}
+					if r.Failure != "" {
+						flag += "f"
+					}
+					flags = append(flags, flag)
+				}
+			}
+			got := strings.ReplaceAll(strings.Join(flags, " "), " ", " ")
+			want := strings.ReplaceAll(tt.flags, "-", "")
+			if tt.tokens != nil && !slices.Equal(tokens, tt.tokens) || got != want {
+				t.Errorf("tokens %v, %q; want %v, %q", tokens, got, tt.tokens, want)
+			}
+			if tt.leave && (len(tokens) != 1 || tokens[0] < prompt || tokens[0] >= answer) {
+				t.Errorf("tokens %v", tokens)
+			}
+		})
 	}
 }

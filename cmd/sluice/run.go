@@ -103,16 +103,16 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 	}
 	defer func() { _ = r.db.Close() }()
 	r.around.directory = r.directory
-	if err := r.openBook(ctx, c); err != nil {
-		return err
-	}
-	defer r.closeBook()
 	if err := r.openRedis(c); err != nil {
 		return err
 	}
 	if r.redis != nil {
 		defer func() { _ = r.redis.Close() }()
 	}
+	if err := r.openBook(ctx, c); err != nil {
+		return err
+	}
+	defer r.closeBook()
 	if err := r.build(ctx, c); err != nil {
 		return err
 	}

@@ -36,10 +36,21 @@ func (r *instance) openBook(ctx context.Context, c *config.Config) error {
 	r.journal = j
 	r.ledger = ledger.New(r.db)
 	r.alerts = observe.NewAlerts(r.log)
-	r.book = spend.New(spend.Options{
-		Journal: j, Ledger: r.ledger, Database: r.db, Log: r.log, FailOpen: c.Budgets.FailOpen,
+	o := spend.Options{
+		Journal: j, Ledger: r.ledger, Database: r.db, Log: r.log, FailOpen: failOpen(c),
 		Calendar: calendar(c), Event: r.budgetEvent, Opening: r.opening,
-	}, left)
+	}
+	var shared *budget.Shared
+	if r.redis != nil {
+		o.Keeper = func(b budget.Options) budget.Keeper {
+			shared = budget.NewShared(r.redis, b)
+			return shared
+		}
+		if !r.db.Postgres() {
+			r.log.Warn("budgets are shared by Redis, but each gateway has a ledger of its own: set general_settings.database_url to a PostgreSQL that all of them use")
+		}
+	}
+	r.book = spend.New(o, left)
 	r.useBudgets(c)
 	select {
 	case <-r.db.Ready():
@@ -52,6 +63,17 @@ func (r *instance) openBook(ctx context.Context, c *config.Config) error {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls go on while the instance drains
 	r.stopBook = stop
+	if shared != nil {
+		shared.Flush = r.book.FlushAll
+		shared.Trouble = func(err error) {
+			if err != nil {
+				r.log.Error("Redis, which keeps the budgets, is out of reach: calls with a budget are refused, unless the configuration lets them pass", "error", err)
+				return
+			}
+			r.log.Info("Redis, which keeps the budgets, is back")
+		}
+		go shared.Run(running)
+	}
 	go r.book.Run(running)
 	go r.alerts.Run(running)
 	go r.retain(running)
@@ -76,7 +98,7 @@ func (r *instance) closeBook() {
 
 // useBudgets takes what a configuration says of money and may change while calls are under way.
 func (r *instance) useBudgets(c *config.Config) {
-	r.book.Use(calendar(c), c.Budgets.FailOpen)
+	r.book.Use(calendar(c), failOpen(c))
 	r.retention.Store(int64(c.Budgets.Retention))
 	url := ""
 	if c.Budgets.Webhook {
@@ -84,6 +106,9 @@ func (r *instance) useBudgets(c *config.Config) {
 	}
 	r.alerts.Use(url)
 }
+
+// failOpen tells whether calls go whose money cannot be written down, or not be known.
+func failOpen(c *config.Config) bool { return c.Budgets.FailOpen || c.General.Fail.Budgets == "open" }
 
 func calendar(c *config.Config) budget.Calendar {
 	return budget.Calendar{Zone: c.Budgets.Zone, At: c.Budgets.At}

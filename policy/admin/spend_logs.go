@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/policy/ledger"
 )
 
@@ -58,33 +57,42 @@ func spendLogs(c *call) (any, error) {
 	return out, failedRead(err)
 }
 
-// dailySums are LiteLLM's days, with zeros after the last that has any spend.
+// dailySums are LiteLLM's days, with zeros after the last that has any spend. Each part is asked for by itself: what keys,
+// users and models have in common is a hundred times as much.
 func (c *call) dailySums(l *ledger.Ledger, p ledger.Period, only map[ledger.By]string) (any, error) {
-	lines, err := l.Lines(c.ctx, p, only, ledger.ByDay, ledger.ByKey, ledger.ByUser, ledger.ByModel)
+	days, order := map[string]document{}, []string{}
+	totals, err := l.Lines(c.ctx, p, only, ledger.ByDay)
 	if err != nil {
 		return nil, failedRead(err)
 	}
+	for i := range totals {
+		days[totals[i].Day] = document{"startTime": totals[i].Day, "spend": dollarsOf(totals[i].Spend), "users": document{}, "models": document{}}
+		order = append(order, totals[i].Day)
+	}
+	for _, part := range []struct {
+		by   ledger.By
+		into func(document) document
+	}{
+		{ledger.ByKey, func(d document) document { return d }},
+		{ledger.ByUser, func(d document) document { return d["users"].(document) }},
+		{ledger.ByModel, func(d document) document { return d["models"].(document) }},
+	} {
+		lines, err := l.Lines(c.ctx, p, only, ledger.ByDay, part.by)
+		if err != nil {
+			return nil, failedRead(err)
+		}
+		for i := range lines {
+			if d := days[lines[i].Day]; d != nil {
+				part.into(d)[named(&lines[i], part.by)] = dollarsOf(lines[i].Spend)
+			}
+		}
+	}
 	out := []document{}
-	for len(lines) > 0 {
-		n := 1
-		for n < len(lines) && lines[n].Day == lines[0].Day {
-			n++
-		}
-		var sum money.Amount
-		byKey, users, models := map[string]money.Amount{}, map[string]money.Amount{}, map[string]money.Amount{}
-		for _, line := range lines[:n] {
-			sum += line.Spend
-			byKey[line.Key] += line.Spend
-			users[line.User] += line.Spend
-			models[line.Model] += line.Spend
-		}
-		d := sums(byKey)
-		d["startTime"], d["spend"], d["users"], d["models"] = lines[0].Day, dollarsOf(sum), sums(users), sums(models)
-		out = append(out, d)
-		last := lines[0].Day
-		if lines = lines[n:]; len(lines) == 0 {
-			out = append(out, emptyDays(last, p.To)...)
-		}
+	for _, day := range order {
+		out = append(out, days[day])
+	}
+	if len(order) > 0 {
+		out = append(out, emptyDays(order[len(order)-1], p.To)...)
 	}
 	return out, nil
 }
@@ -93,14 +101,6 @@ func emptyDays(after string, until time.Time) (out []document) {
 	day, err := time.Parse(time.DateOnly, after)
 	for day = day.AddDate(0, 0, 1); err == nil && !day.After(until) && len(out) < 3660; day = day.AddDate(0, 0, 1) {
 		out = append(out, document{"startTime": day.Format(time.DateOnly), "spend": 0, "users": document{}, "models": document{}})
-	}
-	return out
-}
-
-func sums(m map[string]money.Amount) document {
-	out := document{}
-	for name, a := range m {
-		out[name] = dollarsOf(a)
 	}
 	return out
 }

@@ -102,6 +102,7 @@ type Hold struct {
 	Amount  money.Amount
 	parts   []part
 	room    [6]part // so that the usual hold is one allocation
+	shared  []sharedPart
 	begun   bool
 	settled bool
 }

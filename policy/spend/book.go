@@ -29,7 +29,9 @@ type Options struct {
 	// FlushEvery is the longest that a settled call waits for the database; 0: 1 s.
 	FlushEvery time.Duration
 	Calendar   budget.Calendar
-	Event      func(budget.Event)
+	// Keeper makes what keeps the budgets; nil: counters in memory.
+	Keeper func(budget.Options) budget.Keeper
+	Event  func(budget.Event)
 	// Opening is what a scope had spent before the ledger began, as far as it counts in its window; nil: nothing.
 	Opening func(budget.Scope) money.Amount
 	Now     func() time.Time
@@ -44,7 +46,7 @@ type Readiness interface {
 // Book is safe for concurrent use.
 type Book struct {
 	o        Options
-	counters *budget.Counters
+	counters budget.Keeper
 	failOpen atomic.Bool
 
 	flushing sync.Mutex // rows are written by one at a time
@@ -69,7 +71,12 @@ func New(o Options, left []journal.Entry) *Book {
 	}
 	b := &Book{o: o, wake: make(chan struct{}, 1), suspect: map[budget.Scope]money.Amount{}}
 	b.failOpen.Store(o.FailOpen)
-	b.counters = budget.NewCounters(budget.Options{Calendar: o.Calendar, Load: b.load, Now: o.Now, Event: o.Event})
+	options := budget.Options{Calendar: o.Calendar, Load: b.load, Now: o.Now, Event: o.Event}
+	if o.Keeper != nil {
+		b.counters = o.Keeper(options)
+	} else {
+		b.counters = budget.NewCounters(options)
+	}
 	b.settleOrphans(left)
 	return b
 }
@@ -81,7 +88,7 @@ func (b *Book) Use(calendar budget.Calendar, failOpen bool) {
 }
 
 // Counters are the book's, for whoever shows them.
-func (b *Book) Counters() *budget.Counters { return b.counters }
+func (b *Book) Counters() budget.Keeper { return b.counters }
 
 // Ask is a call that wants to spend.
 type Ask struct {
@@ -144,13 +151,16 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 	var timeout <-chan time.Time
 	for {
 		hold, exceeded, err := b.counters.Hold(ctx, a.Limits, a.Want, least)
-		if a.Tighter != nil && (exceeded != nil || hold != nil && hold.Amount < a.Want) {
+		if a.Tighter != nil && err == nil && (exceeded != nil || hold != nil && hold.Amount < a.Want) {
 			b.counters.Settle(hold, nothing)
 			a.Want, a.Least = a.Tighter()
 			a.Tighter, least = nil, b.atFirst(a)
 			continue
 		}
+		reopening := errors.Is(err, budget.ErrReopening)
 		switch {
+		case reopening && b.o.Wait > 0: // a moment's pause
+			exceeded = pause()
 		case err != nil && b.failOpen.Load():
 			return nil, nil
 		case err != nil:
@@ -173,6 +183,9 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 		case <-ctx.Done():
 			return nil, &Refusal{Exceeded: exceeded}
 		case <-timeout:
+			if reopening {
+				return nil, &Refusal{Database: err}
+			}
 			if least > a.Least {
 				least = a.Least
 				continue
@@ -181,6 +194,15 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 		}
 	}
 }
+
+// pause is a reason to wait that goes by itself.
+func pause() *budget.Exceeded {
+	changed := make(chan struct{})
+	time.AfterFunc(reopeningPause, func() { close(changed) })
+	return &budget.Exceeded{Busy: true, Changed: changed}
+}
+
+const reopeningPause = 50 * time.Millisecond
 
 // atFirst is the least that an ask takes before it has waited.
 func (b *Book) atFirst(a *Ask) money.Amount {
