@@ -495,8 +495,8 @@ func TestWhatAttemptsCost(t *testing.T) {
 		{"limited, then answers", []provider.Reply{limited, ok}, "", false, []int64{0, answer}, "f -"},
 		{"fails three times", []provider.Reply{failed, failed, failed}, "", false, []int64{prompt, prompt, prompt}, "ef ef ef"},
 		{"times out", []provider.Reply{ok.After(time.Minute)}, `,"timeout":0.3,"num_retries":0`, false, []int64{prompt}, "ef"},
-		{"is reset", []provider.Reply{{End: provider.Reset}}, `,"num_retries":0`, false, []int64{prompt}, "ef"},
-		{"is cut", []provider.Reply{stream.CutAfter(2, provider.Reset)}, `,"stream":true`, false, []int64{prompt + 2}, "ef"},
+		{"is reset", []provider.Reply{provider.NoAnswer(provider.Reset)}, `,"num_retries":0`, false, []int64{prompt}, "ef"},
+		{"is cut", []provider.Reply{stream.CutAfter(2, provider.Close)}, `,"stream":true`, false, []int64{prompt + 2}, "ef"},
 		{"has no usage", []provider.Reply{provider.JSON(200, `{"id":"x","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"12345678"},"finish_reason":"stop"}]}`)}, "", false, []int64{prompt + 2}, "e"},
 		{"client leaves a stream", []provider.Reply{stream.Every(10 * time.Second)}, `,"stream":true`, true, nil, "ef"},
 	} {
