@@ -2,9 +2,11 @@ package route
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -324,8 +326,25 @@ func TestPlanTimeout(t *testing.T) {
 	}
 }
 
-// Over 100,000 draws the standard error of a share is below 0.0016; 0.008 is five of them.
-const draws, tolerance = 100_000, 0.008
+// Over 100,000 draws the standard error of a share is below 0.0016; 0.008 is five of them. Short tests draw
+// less often.
+var draws, tolerance = 100_000, 0.008
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		draws, tolerance = 10_000, 0.025
+	}
+	os.Exit(m.Run())
+}
+
+// wide is a tolerance for 100,000 draws, widened for as many as there are.
+func wide(t float64) float64 {
+	if draws < 100_000 {
+		return t + 0.02
+	}
+	return t
+}
 
 func TestSimpleShuffleShares(t *testing.T) {
 	mk := func(f func(i int, d *Deployment)) []Deployment {
@@ -362,7 +381,7 @@ func TestSimpleShuffleShares(t *testing.T) {
 			}
 			for i, want := range tt.want {
 				id := fmt.Sprintf("a/%d", i+1)
-				if got := count[id] / draws; math.Abs(got-want) > tolerance || (want == 0 && got > 0) {
+				if got := count[id] / float64(draws); math.Abs(got-want) > tolerance || (want == 0 && got > 0) {
 					t.Errorf("%s: %.4f, want %.4f", id, got, want)
 				}
 			}
@@ -388,7 +407,7 @@ func TestSimpleShuffleSecondPlace(t *testing.T) {
 		"a/2 a/1 a/3": 2. / 6 * 1 / 4, "a/2 a/3 a/1": 2. / 6 * 3 / 4,
 		"a/3 a/1 a/2": 3. / 6 * 1 / 3, "a/3 a/2 a/1": 3. / 6 * 2 / 3,
 	} {
-		if got := count[order] / draws; math.Abs(got-want) > tolerance {
+		if got := count[order] / float64(draws); math.Abs(got-want) > tolerance {
 			t.Errorf("%s: %.4f, want %.4f", order, got, want)
 		}
 	}

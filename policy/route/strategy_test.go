@@ -90,7 +90,7 @@ func (s *simulation) shares(tolerance float64, want map[string]float64) {
 		total += n
 	}
 	for id, w := range want {
-		if got := s.count[id] / total; math.Abs(got-w) > tolerance {
+		if got := s.count[id] / total; math.Abs(got-w) > wide(tolerance) {
 			s.Errorf("%s: %.4f of the calls, want %.4f ± %.4f", id, got, w, tolerance)
 		}
 	}
@@ -292,7 +292,7 @@ func TestSessionAffinity(t *testing.T) {
 		}
 		return p.Attempts[0].Deployment.ID
 	}
-	const sessions = 10_000
+	sessions := draws / 10
 	home, count := map[int]string{}, map[string]float64{}
 	for call := range draws {
 		session := call % sessions
@@ -305,7 +305,7 @@ func TestSessionAffinity(t *testing.T) {
 	}
 	// Of 10,000 sessions the standard error of a share is 0.005; 0.02 is four of them.
 	for id, want := range map[string]float64{"a/1": 0.2, "a/2": 0.2, "a/3": 0.2, "a/4": 0.4} {
-		if got := count[id] / draws; math.Abs(got-want) > 0.02 {
+		if got := count[id] / float64(draws); math.Abs(got-want) > wide(0.02) {
 			t.Errorf("%s: %.4f, want %.4f", id, got, want)
 		}
 	}
