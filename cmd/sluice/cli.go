@@ -15,7 +15,7 @@ import (
 
 // options are the command line with its environment twins, validated.
 type options struct {
-	command string // "run", "check", "version" or "help"
+	command string // "run", "check", "import", "version" or "help"
 	config  string // path of config.yaml; set for run and check
 	explain string // check: the model whose plan is explained; empty: all, in short
 	url     string // check: the running gateway that is asked for it
@@ -28,8 +28,11 @@ type options struct {
 	external    bool   // Envoy is run by others
 	envoyPath   string // the Envoy to run; empty: ENVOY_PATH, .tools or PATH
 	concurrency int    // Envoy's worker threads; 0: chosen by the number of processors
-	dataDir     string // where the SQLite file is; empty: see dataFolder
-	runtimeDir  string // where the sockets between Envoy and sluice are; empty: a private temporary one
+	databaseURL string // of import: LiteLLM's database
+	// Of import: replace what is there already; change nothing; leave models out.
+	overwrite, dryRun, withoutModels bool
+	dataDir                          string // where the SQLite file is; empty: see dataFolder
+	runtimeDir                       string // where the sockets between Envoy and sluice are; empty: a private temporary one
 
 	control control // where Envoys on other machines join; zero: nowhere
 
@@ -63,7 +66,7 @@ const (
 )
 
 // commands are the subcommands; none means run.
-var commands = []string{"run", "check", "ledger verify", "version", "help"}
+var commands = []string{"run", "check", "ledger verify", "import", "version", "help"}
 
 // parseFlags reads the command line after the program's name, and the environment variables that
 // LiteLLM reads beside it (CONFIG_FILE_PATH, PORT, HOST, …). A flag comes before its variable.
@@ -121,6 +124,10 @@ func flagSet(o *options, t *flagText) *pflag.FlagSet {
 	f.IntVar(&t.workers, "num-workers", 0, "")
 	f.StringVar(&o.runtimeDir, "runtime-dir", "", "")
 	f.StringVar(&o.dataDir, "data-dir", "", "")
+	f.StringVar(&o.databaseURL, "database-url", "", "")
+	f.BoolVar(&o.overwrite, "overwrite", false, "")
+	f.BoolVar(&o.dryRun, "dry-run", false, "")
+	f.BoolVar(&o.withoutModels, "without-models", false, "")
 	f.StringVar(&o.control.address, "control-address", "", "")
 	f.StringVar(&o.control.cert, "control-cert", "", "")
 	f.StringVar(&o.control.key, "control-key", "", "")
@@ -205,11 +212,15 @@ func (o *options) takeCommand(args []string, t flagText) error {
 		o.config, args = args[0], nil
 	case o.command == "ledger" && len(args) == 1 && args[0] == "verify":
 		o.command, args = "ledger verify", nil
+	case o.command == "import" && len(args) == 1 && args[0] == "litellm":
+		args = nil
+	case o.command == "import":
+		return usage("write: sluice import litellm --database-url URL")
 	case o.command == "help":
 		args = nil
 	}
 	switch o.command {
-	case "run", "check", "ledger verify", "version", "help":
+	case "run", "check", "ledger verify", "import", "version", "help":
 	default:
 		if strings.HasSuffix(o.command, ".yaml") || strings.HasSuffix(o.command, ".yml") {
 			return usage("%q is not a command; to start with that file write: sluice --config %s", o.command, o.command)

@@ -11,6 +11,7 @@ Usage:
   sluice ledger verify --config FILE
                                   compare every day's rows of spend with its totals;
                                   reads only, exits with 1 if some differ
+  sluice import litellm [flags]   take over LiteLLM's keys, teams, users, budgets, models
   sluice version                  print the version
   sluice help                     print this
 
@@ -56,6 +57,14 @@ Serving:
                                ~/.local/state/sluice)
       --drain-timeout TIME     how long running calls may go on after SIGTERM
                                (default 30s)
+
+Moving from LiteLLM, with sluice import litellm:
+      --database-url URL       LiteLLM's PostgreSQL, which is only read. What is taken over
+                               goes to where --config or --data-dir says. LITELLM_SALT_KEY
+                               opens the models that are stored there
+      --dry-run                say what would be taken over
+      --overwrite              replace what is here already
+      --without-models         leave LiteLLM's models out
 
 Envoy:
       --envoy MODE             managed: sluice runs Envoy (default); external: others do

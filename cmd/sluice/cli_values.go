@@ -16,6 +16,12 @@ func (o *options) finish(t flagText, f *pflag.FlagSet) error {
 	if o.url != "" && o.explain == "" || o.explain != "" && o.command != "check" {
 		return usage("--explain MODEL belongs to `sluice check`, and --url URL to it: sluice check --explain MODEL [--url http://localhost:4000]")
 	}
+	if o.command == "import" {
+		return o.finishImport()
+	}
+	if o.databaseURL != "" {
+		return usage("--database-url is for `sluice import litellm`; a gateway's is general_settings.database_url, or DATABASE_URL")
+	}
 	if o.config == "" && o.url == "" {
 		return usage("there is no configuration: give one with --config FILE, or in CONFIG_FILE_PATH (examples/quickstart.yaml works without any key)")
 	}

@@ -1,12 +1,15 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
 
 	"github.com/sluicegw/sluice/internal/testtools"
 )
@@ -125,6 +128,21 @@ func cmdSecret(s *step) {
 			if strings.Contains(text, secret) != s.neg {
 				s.Fatalf("%s: the secret %q is there: %v", place, secret, !s.neg)
 			}
+		}
+	}
+}
+
+// cmdLiteLLM: litellm FILE
+//
+// Makes the script's PostgreSQL a database of LiteLLM's, by its own migrations, and runs the SQL of FILE in it.
+func cmdLiteLLM(s *step) {
+	ctx := context.Background()
+	conn, err := pgx.Connect(ctx, s.w.postgres.URL)
+	s.Check(err)
+	defer func() { _ = conn.Close(ctx) }()
+	for _, sql := range append(testtools.LiteLLMMigrations(s.w.t), s.ReadFile(s.next("a file"))) {
+		if _, err := conn.PgConn().Exec(ctx, sql).ReadAll(); err != nil {
+			s.Fatalf("%v\n%.400s", err, sql)
 		}
 	}
 }

@@ -52,6 +52,7 @@ func TestScripts(t *testing.T) {
 			"api-soon":  command(cmdAPISoon),
 			"keep":      command(cmdKeep),
 			"postgres":  command(cmdPostgres),
+			"litellm":   command(cmdLiteLLM),
 			"secret":    command(cmdSecret),
 			"stream":    command(cmdStream),
 			"leave":     command(cmdLeave),

@@ -51,6 +51,13 @@ func execute(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	for _, notice := range o.notices {
 		log.Warn(notice)
 	}
+	if o.command == "import" {
+		if err := runImport(ctx, o, stdout, log); err != nil {
+			fmt.Fprintln(stderr, "sluice:", err)
+			return 1
+		}
+		return 0
+	}
 	if err := run(ctx, o, log, stdout, stderr); err != nil {
 		fmt.Fprintln(stderr, "sluice:", err)
 		return 1

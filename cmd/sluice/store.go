@@ -27,15 +27,11 @@ const (
 // openStore opens the database and begins to follow its changes. It waits until keys are known, or until it is
 // plain that PostgreSQL is away: then it is told, virtual keys get a 503, and everything else works.
 func (r *instance) openStore(ctx context.Context, c *config.Config) error {
-	url := databaseURL(c)
-	o := store.Options{URL: url, Log: r.log}
-	if url == "" {
-		dir, err := r.options.dataFolder(os.Getenv)
-		if err != nil {
-			return err
-		}
-		o.Path = filepath.Join(dir, "sluice.db")
+	o, err := r.storeOptions(c)
+	if err != nil {
+		return err
 	}
+	url := o.URL
 	db, err := store.Open(ctx, o)
 	if err != nil {
 		if url == "" {
@@ -51,6 +47,17 @@ func (r *instance) openStore(ctx context.Context, c *config.Config) error {
 	go r.follower.Run(ctx)
 	go r.refreshKeys(ctx)
 	return r.awaitStore(ctx)
+}
+
+// storeOptions say where the data of a configuration is.
+func (r *instance) storeOptions(c *config.Config) (store.Options, error) {
+	o := store.Options{URL: databaseURL(c), Log: r.log}
+	if o.URL != "" {
+		return o, nil
+	}
+	dir, err := r.options.dataFolder(os.Getenv)
+	o.Path = filepath.Join(dir, "sluice.db")
+	return o, err
 }
 
 // databaseURL is where LiteLLM looks for it.

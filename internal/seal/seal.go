@@ -123,3 +123,12 @@ func decode(s string) ([]byte, error) {
 	s = strings.NewReplacer("+", "-", "/", "_").Replace(strings.TrimRight(s, "="))
 	return base64.RawURLEncoding.DecodeString(s)
 }
+
+// LooksLiteLLM tells texts that LiteLLM may have sealed: base64 of a nonce, a tag and something.
+func LooksLiteLLM(s string) bool {
+	if strings.HasPrefix(s, litellmGCM) {
+		return true
+	}
+	b, err := decode(s)
+	return err == nil && len(b) >= 24+secretbox.Overhead && len(s)%4 == 0
+}

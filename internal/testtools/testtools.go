@@ -146,3 +146,22 @@ func (s *Server) Restart() {
 	}
 	s.t.Fatal(err)
 }
+
+// LiteLLMMigrations are the SQL migrations of LiteLLM's database, in their order, as the package litellm-proxy-extras
+// ships them.
+func LiteLLMMigrations(t testing.TB) []string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(tool(t, "testpy"), "litellm_proxy_extras", "migrations", "*", "migration.sql"))
+	if err != nil || len(files) < 100 {
+		t.Fatalf("this test needs LiteLLM's migrations: run `make testtools` (%d files, %v)", len(files), err)
+	}
+	out := make([]string, len(files)) // in the order of their names, which begin with their time
+	for i, f := range files {
+		text, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		out[i] = string(text)
+	}
+	return out
+}

@@ -50,9 +50,15 @@ func (d *Directory) Changes() int64 { return d.changed.Load() }
 func (d *Directory) Apply(changed []store.Object, whole bool) {
 	d.writing.Lock()
 	defer d.writing.Unlock()
-	if whole {
+	switch {
+	case whole:
 		d.load(changed)
-	} else {
+	case len(changed) > many:
+		for _, o := range changed {
+			d.remember(o)
+		}
+		d.load(d.everything())
+	default:
 		for _, o := range changed {
 			if d.remember(o) {
 				d.applyOne(o)
@@ -61,6 +67,21 @@ func (d *Directory) Apply(changed []store.Object, whole bool) {
 	}
 	d.changed.Add(1)
 	d.loaded.Store(true)
+}
+
+// many changes at once, as of an import, are taken in like a start: that costs as much as some thousands one by one.
+const many = 5000
+
+func (d *Directory) everything() []store.Object {
+	d.mu.RLock()
+	defer d.mu.RUnlock()
+	var all []store.Object
+	for _, docs := range d.docs {
+		for _, o := range docs {
+			all = append(all, o)
+		}
+	}
+	return all
 }
 
 // remember keeps the document, unless a newer one is here.

@@ -61,7 +61,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.URL == "" {
 		return db, db.openSQLite(ctx, o.Path)
 	}
-	config, err := pgx.ParseConfig(plainURL(o.URL))
+	config, err := pgx.ParseConfig(PlainURL(o.URL))
 	if err != nil { // pgx's own words repeat the URL, in part
 		return nil, errors.New("the database URL cannot be read: write postgres://user:password@host:5432/database")
 	}

@@ -319,7 +319,7 @@ func TestPlainURL(t *testing.T) {
 		"host=h user=u":              "host=h user=u",
 		"postgres://h/d?sslmode=off": "postgres://h/d?sslmode=off",
 	} {
-		if got := plainURL(in); got != want {
+		if got := PlainURL(in); got != want {
 			t.Errorf("%s: %s", in, got)
 		}
 	}

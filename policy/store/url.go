@@ -12,9 +12,9 @@ var prismaOnly = []string{
 	"single_use_connections", "max_idle_connection_lifetime", "max_connection_lifetime",
 }
 
-// plainURL makes a URL that was written for LiteLLM one for PostgreSQL. What is no URL ("host=… user=…") stays
+// PlainURL makes a URL that was written for LiteLLM one for PostgreSQL. What is no URL ("host=… user=…") stays
 // as it is.
-func plainURL(s string) string {
+func PlainURL(s string) string {
 	u, err := url.Parse(strings.TrimSpace(s))
 	if err != nil || !strings.HasPrefix(u.Scheme, "postgres") {
 		return s

@@ -137,3 +137,12 @@ func withoutUserinfo(s string) string {
 	}
 	return u.String()
 }
+
+// Empty is a configuration of nothing but the environment: what LiteLLM reads there.
+func Empty(env func(string) (string, bool)) *Config {
+	c := &Config{env: env, Environment: map[string]Secret{}}
+	if key, ok := env("LITELLM_MASTER_KEY"); ok {
+		c.General.MasterKey = Secret(strings.TrimSpace(key))
+	}
+	return c
+}
