@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/adapters/tokens"
 	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/keys"
@@ -37,8 +38,9 @@ type Call struct {
 	leg     leg
 	changed []*adapters.Request // by number of the client's own fallbacks: the request with their fields
 	timed   bool                // the call may use clusters with a timeout built in
-	counted struct {            // the prompt that was measured last, and its estimate
+	counted struct {            // the prompt that was counted last
 		request *adapters.Request
+		by      tokens.Counter
 		tokens  int64
 	}
 	watch   string // what of good answers is held back, see names.HeaderWatch

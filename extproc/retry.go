@@ -85,7 +85,8 @@ const noneLeft = "Budget has been exceeded! What earlier attempts of this call m
 func (c *Call) exhausted() *wire.Reply {
 	e := failure.Find(1<<flagBrokenOff, "", 0)
 	spent := time.Duration(time.Now().UnixNano() - c.attemptBegan.Load())
-	if limit := c.attemptTimeout(c.attempts()); limit > 0 && spent >= limit {
+	// Envoy has counted from a little earlier: from when it had a connection.
+	if limit := c.attemptTimeout(c.attempts()); limit > 0 && spent >= limit*3/4 {
 		e = failure.Find(1<<flagTimeout, "", 0)
 	}
 	c.way.end(e)

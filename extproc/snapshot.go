@@ -25,8 +25,6 @@ type Snapshot struct {
 	RetryAfter time.Duration
 	// Windows has prompts counted before a deployment is planned whose context window is known.
 	Windows bool
-	// Tokens counts the prompt of a request for a provider's model; nil: it is estimated by its bytes.
-	Tokens func(model string, r *adapters.Request) int64
 	// CountTokens tells that some deployment has a limit of tokens.
 	CountTokens bool
 	// Rates are the limits of everybody.

@@ -4,6 +4,8 @@ import (
 	"bytes"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/adapters/tokens"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
 )
@@ -23,15 +25,23 @@ func (c *Call) tooLong(d *route.Deployment, r *adapters.Request) *apierror.Error
 		"window large enough for this call. Model=%s, Max Input Tokens=%d, Got=%d", model, d.MaxInputTokens, n)
 }
 
-// tokens counts a prompt. What is not counted is estimated, and remembered for as long as the call is planned.
+// tokens counts a prompt with a model's own tokenizer. Deployments of one tokenizer, as those of a group mostly
+// are, share the count.
 func (c *Call) tokens(model string, r *adapters.Request) int64 {
-	if c.snapshot.Tokens != nil {
-		return c.snapshot.Tokens(model, r)
+	counter := tokens.For(model)
+	if c.counted.request == r && c.counted.by == *counter {
+		return c.counted.tokens
 	}
-	if c.counted.request != r {
-		c.counted.request, c.counted.tokens = r, estimate(r.Body())
+	n := int64(0)
+	if messages := jsondoc.Value(r.Field("messages")); messages.IsArray() {
+		n = int64(counter.Chat(messages, jsondoc.Value(r.Field("tools")), jsondoc.Value(r.Field("tool_choice"))))
+	} else {
+		for _, name := range [...]string{"prompt", "input"} {
+			n += int64(counter.Text(string(r.Field(name))))
+		}
 	}
-	return c.counted.tokens
+	c.counted.request, c.counted.by, c.counted.tokens = r, *counter, n
+	return n
 }
 
 const (
@@ -40,7 +50,7 @@ const (
 	longestWord = 2 << 10
 )
 
-// estimate is a prompt's tokens by its bytes, those of files left out.
+// estimate is a prompt's tokens by its bytes, those of files left out: for what need not be exact.
 func estimate(body []byte) int64 {
 	n := 0
 	for len(body) > 0 {
