@@ -112,7 +112,7 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 	}
 	var err *apierror.Error
 	if c.snapshot.Table.FiltersTags() {
-		a.Tags = c.tags(r)
+		a.Tags = c.tagsWith(r)
 	}
 	if c.snapshot.Table.HasAffinity() {
 		a.Session = func(by route.Affinity) uint64 { return c.session(r, by) }

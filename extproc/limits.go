@@ -5,6 +5,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/policy/budget"
 	"github.com/sluicegw/sluice/policy/keys"
@@ -147,8 +148,10 @@ func (c *Call) providerBudgets(b *Budgets, limits []budget.Limit) []budget.Limit
 
 // allTags are those of the request, of its key and of the key's team, without repeats
 // (https://docs.litellm.ai/docs/proxy/cost_tracking#custom-tags).
-func (c *Call) allTags() []string {
-	out := c.tags(c.request)
+func (c *Call) allTags() []string { return c.tagsWith(c.request) }
+
+func (c *Call) tagsWith(r *adapters.Request) []string {
+	out := c.tags(r)
 	add := func(tags []string) {
 		for _, tag := range tags {
 			if tag != "" && len(tag) <= longestTag && len(out) < mostTags && !slices.Contains(out, tag) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"time"
 
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -76,7 +77,8 @@ func (r *reader) routingGroups(rt *Routing, v *value, path string) {
 		return
 	}
 	rt.Groups = map[string]route.GroupStrategy{}
-	for _, item := range v.items {
+	for i, item := range v.items {
+		path := fmt.Sprintf("%s[%d]", path, i)
 		var g route.GroupStrategy
 		var name string
 		var models []string
