@@ -140,7 +140,7 @@ func azureSetup(t *Target, p *Params) error {
 		return err
 	}
 	if t.tokens = tokens; tokens == nil && t.bearer == "" && !t.hasHeader("authorization") && !t.hasHeader("api-key") {
-		t.missing = "AZURE_API_KEY"
+		t.missing = t.p.env[0]
 	}
 	if v := t.version; v != "" && strings.ContainsAny(v, " &?#/%") {
 		return errors.New("api_version: not a version such as 2024-10-21")
@@ -202,6 +202,11 @@ func azure(c *call) *apierror.Error {
 		return err
 	}
 	return c.azureDated()
+}
+
+// azureChats tells the deployments that only chat, which are all but those of the old completion models.
+func azureChats(deployment string) bool {
+	return !namesAny(deployment, []string{"instruct", "davinci", "babbage"})
 }
 
 // azureDated refuses what older API versions do not have.

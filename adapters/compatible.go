@@ -13,6 +13,7 @@ import (
 //	env          variables that hold the API key, the first being the one to recommend
 //	base_env     variables that hold another base; without it NAME_API_BASE beside NAME_API_KEY
 //	keyless      works without a key: it is self-hosted
+//	completions  has the old completions API; others are asked for a chat
 //	max_tokens   knows max_completion_tokens by its older name only
 //	cache_marks  reads cache_control marks
 //	takes        the OpenAI parameters it takes, where it does not take (nearly) all
@@ -27,6 +28,7 @@ type compatibleRow struct {
 	Env        []string `json:"env"`
 	BaseEnv    []string `json:"base_env"`
 	Keyless    bool     `json:"keyless"`
+	Completes  bool     `json:"completions"`
 	MaxTokens  bool     `json:"max_tokens"`
 	CacheMarks bool     `json:"cache_marks"`
 	Takes      []string `json:"takes"`
@@ -49,6 +51,9 @@ func compatibleRows() []provider {
 		}
 		if r.MaxTokens {
 			p.quirks.rename = plainMax
+		}
+		if !r.Completes {
+			p.quirks.chats = chatsOnly
 		}
 		if len(r.BaseEnv) > 0 {
 			p.settings = map[string][]string{"api_base": r.BaseEnv}

@@ -88,6 +88,9 @@ var (
 	bearer   = bearerHost{}
 	plainMax = []renaming{{"max_completion_tokens", "max_tokens"}}
 
+	// chatsOnly is for providers without the old completions API.
+	chatsOnly = func(string) bool { return true }
+
 	perplexityTakes = []string{
 		"frequency_penalty", "max_tokens", "max_completion_tokens", "presence_penalty",
 		"response_format", "temperature", "top_p", "reasoning_effort", "web_search_options",
@@ -135,6 +138,7 @@ var providers = append([]provider{
 		name: "groq", base: "https://api.groq.com/openai/v1", env: []string{"GROQ_API_KEY"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
+			chats:           chatsOnly,
 			noReasoningBack: true, jsonByTool: groqJSONByTool, wholeJSON: true, tiers: true, rename: plainMax, silent: []string{"user"},
 			refuses: append([]string{"web_search_options"}, newer...), efforts: []string{"gpt-oss", "qwen3"},
 		},
@@ -152,6 +156,7 @@ var providers = append([]provider{
 		name: "mistral", base: "https://api.mistral.ai/v1", env: []string{"MISTRAL_API_KEY"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
+			chats: chatsOnly,
 			takes: mistralTakes, rename: []renaming{{"max_completion_tokens", "max_tokens"}, {"seed", "random_seed"}},
 			silent: []string{"user", "stream_options"}, noStreamOptions: true, special: mistral,
 			noNames: true, noEmpty: true, noReasoningBack: true, plainText: true, versioned: true,
@@ -162,6 +167,7 @@ var providers = append([]provider{
 	{
 		name: "deepseek", base: "https://api.deepseek.com/beta", env: []string{"DEEPSEEK_API_KEY"},
 		dialect: openAI{}, host: bearer, quirks: quirks{
+			chats:  chatsOnly,
 			rename: plainMax, special: deepSeek, plainText: true, textOnly: true, silent: []string{"user"},
 			refuses: []string{"verbosity", "context_management"},
 		},
@@ -183,6 +189,7 @@ var providers = append([]provider{
 	{
 		name: "perplexity", base: "https://api.perplexity.ai", env: []string{"PERPLEXITYAI_API_KEY", "PERPLEXITY_API_KEY"},
 		dialect: openAI{}, host: bearer, quirks: quirks{
+			chats: chatsOnly,
 			takes: perplexityTakes, silent: []string{"user", "stream_options"}, rename: plainMax, noStreamOptions: true,
 			efforts: []string{"reasoning", "deep-research"},
 		},
@@ -190,6 +197,7 @@ var providers = append([]provider{
 	{
 		name: "openrouter", base: "https://openrouter.ai/api/v1", env: []string{"OPENROUTER_API_KEY", "OR_API_KEY"},
 		dialect: openAI{}, host: bearer, quirks: quirks{
+			chats:   chatsOnly,
 			special: openRouter, markCache: true, markModels: []string{"claude", "gemini", "minimax", "glm"}, silent: []string{"user"},
 			refuses: []string{"verbosity", "context_management"},
 		},
@@ -198,6 +206,7 @@ var providers = append([]provider{
 		name: "xai", base: "https://api.x.ai/v1", env: []string{"XAI_API_KEY"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
+			chats: chatsOnly,
 			refuses: append([]string{
 				"store", "modalities", "audio", "prediction", "service_tier", "safety_identifier", "prompt_cache_key",
 				"prompt_cache_retention", "functions", "function_call",
@@ -208,7 +217,8 @@ var providers = append([]provider{
 	{
 		name: "azure", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
 		setup: azureSetup, settings: azureSettings,
-		quirks: quirks{special: azure, noReasoningBack: true, promptFilter: true, floats: true},
+		quirks: quirks{
+			chats: azureChats, special: azure, noReasoningBack: true, promptFilter: true, floats: true},
 	},
 	{
 		name: "azure_text", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
@@ -218,6 +228,7 @@ var providers = append([]provider{
 		name: "azure_ai", env: []string{"AZURE_AI_API_KEY"}, dialect: openAI{}, host: azureAIHost{},
 		setup: azureSetup, settings: azureAISettings,
 		quirks: quirks{
+			chats:           chatsOnly,
 			noReasoningBack: true, plainText: true, rerank: "/v1/rerank", silent: []string{"user"}, refuses: newer,
 			efforts: []string{"reason", "gpt-5", "gpt-6", "deepseek", "DeepSeek", "grok-4", "kimi", "Kimi", "GLM", "MiniMax", "Thinking", "DS-R1"},
 		},
