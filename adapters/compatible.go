@@ -15,6 +15,7 @@ import (
 //	keyless      works without a key: it is self-hosted
 //	completions  has the old completions API; others are asked for a chat
 //	max_tokens   knows max_completion_tokens by its older name only
+//	plain_text   takes content that is all text as a string only
 //	cache_marks  reads cache_control marks
 //	takes        the OpenAI parameters it takes, where it does not take (nearly) all
 //	refuses      those it does not take, where they are few
@@ -30,6 +31,7 @@ type compatibleRow struct {
 	Keyless    bool     `json:"keyless"`
 	Completes  bool     `json:"completions"`
 	MaxTokens  bool     `json:"max_tokens"`
+	PlainText  bool     `json:"plain_text"`
 	CacheMarks bool     `json:"cache_marks"`
 	Takes      []string `json:"takes"`
 	Refuses    []string `json:"refuses"`
@@ -47,7 +49,7 @@ func compatibleRows() []provider {
 		r := rows[name]
 		p := provider{
 			name: name, base: r.Base, env: r.Env, keyless: r.Keyless, dialect: openAI{}, host: bearer,
-			quirks: quirks{takes: r.Takes, refuses: r.Refuses, silent: r.Silent, markCache: r.CacheMarks},
+			quirks: quirks{takes: r.Takes, refuses: r.Refuses, silent: r.Silent, markCache: r.CacheMarks, plainText: r.PlainText},
 		}
 		if r.MaxTokens {
 			p.quirks.rename = plainMax

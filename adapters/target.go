@@ -207,6 +207,9 @@ func (t *Target) MissingCredential() string {
 // not. A plan should hold only attempts that can.
 func (t *Target) Supports(r *Request) *apierror.Error {
 	_, err := t.begin(r)
+	if err == nil && t.tokens != nil {
+		_, err = t.tokens.token() // without credentials it could not, and another deployment may
+	}
 	return err
 }
 
