@@ -62,6 +62,9 @@ var usage12 = provider.Usage{Input: 9, Output: 12}
 
 func (s *step) reply(word string) provider.Reply {
 	kind, rest, _ := strings.Cut(word, ":")
+	if r, ok := s.googleReply(kind, rest); ok {
+		return r
+	}
 	switch kind {
 	case "ok":
 		return provider.Chat("gpt-4o", "ok", usage12)
