@@ -215,6 +215,9 @@ func (c *Call) settleMoney() {
 	}
 	p.priced = true
 	p.entry.Settle(rows)
+	if p.tries.sent > 1 {
+		c.server.late.forget(c.id) // unless something is still to come
+	}
 	if c.server.Spent != nil {
 		for i := range rows {
 			c.server.Spent(&rows[i])
