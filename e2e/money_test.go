@@ -87,11 +87,12 @@ general_settings:
 %s`, b.URL, providerKey, masterKey, more)
 }
 
-// bill makes one call by a name of its own, and tells its status; 0: the client did not get all of the answer.
-func bill(client *http.Client, url, name string, stream bool) (status int, header http.Header) {
+// bill makes one call by a name of its own, with the master key or another, and tells its status; 0: the client did not
+// get all of the answer.
+func bill(client *http.Client, url, name string, stream bool, key ...string) (status int, header http.Header) {
 	body := fmt.Sprintf(`{"model":"m","max_tokens":90,"stream":%t,"messages":[{"role":"user","content":%q}]}`, stream, name)
 	req, _ := http.NewRequest(http.MethodPost, url+completions, strings.NewReader(body))
-	req.Header.Set("authorization", "Bearer "+masterKey)
+	req.Header.Set("authorization", "Bearer "+append(key, masterKey)[0])
 	req.Header.Set("content-type", "application/json")
 	req.Header.Set("x-litellm-call-id", name)
 	res, err := client.Do(req)
@@ -152,16 +153,17 @@ func TestBudgetHolds(t *testing.T) {
 	for _, stream := range []bool{false, true} {
 		t.Run(fmt.Sprintf("stream=%t", stream), func(t *testing.T) {
 			b := newBiller(t, 20*time.Millisecond)
-			g := start(t, b.config("  max_budget: 1"))
+			g := start(t, b.config(""))
 			g.showOnFailure(t)
 			defer g.stop()
+			key := generate(t, g, `{"max_budget":1,"budget_duration":"1mo"}`)
 			client := manyClients()
 			var wg sync.WaitGroup
 			var ok, refused, odd atomic.Int64
 			for n := range 200 {
 				wg.Go(func() {
 					for try := range 2 {
-						switch status, _ := bill(client, g.url, fmt.Sprintf("call-%d-%d", n, try), stream); status {
+						switch status, _ := bill(client, g.url, fmt.Sprintf("call-%d-%d", n, try), stream, key); status {
 						case 200:
 							ok.Add(1)
 							return
@@ -181,7 +183,7 @@ func TestBudgetHolds(t *testing.T) {
 			if spent > money.Dollar || spent < 98*money.Cent {
 				t.Errorf("spent %s of 1", spent)
 			}
-			if status, _ := bill(client, g.url, "one more", stream); status != 422 && spent >= 99*money.Cent {
+			if status, _ := bill(client, g.url, "one more", stream, key); status != 422 && spent >= 99*money.Cent {
 				t.Errorf("one more got %d", status)
 			}
 			g.terminate(t)
@@ -196,6 +198,23 @@ func TestBudgetHolds(t *testing.T) {
 			}
 		})
 	}
+}
+
+// generate makes a key.
+func generate(t testing.TB, g *gateway, body string) string {
+	t.Helper()
+	req, _ := http.NewRequest(http.MethodPost, g.url+"/key/generate", strings.NewReader(body))
+	req.Header.Set("authorization", "Bearer "+masterKey)
+	res, err := http.DefaultClient.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = res.Body.Close() }()
+	var out struct{ Key string }
+	if err := json.NewDecoder(res.Body).Decode(&out); err != nil || out.Key == "" {
+		t.Fatalf("no key: %d %v", res.StatusCode, err)
+	}
+	return out.Key
 }
 
 // dataFile finds the gateway's SQLite file.
@@ -496,7 +515,7 @@ func TestWhatAttemptsCost(t *testing.T) {
 		{"fails three times", []provider.Reply{failed, failed, failed}, "", false, []int64{prompt, prompt, prompt}, "ef ef ef"},
 		{"times out", []provider.Reply{ok.After(time.Minute)}, `,"timeout":0.3,"num_retries":0`, false, []int64{prompt}, "ef"},
 		{"is reset", []provider.Reply{provider.NoAnswer(provider.Reset)}, `,"num_retries":0`, false, []int64{prompt}, "ef"},
-		{"is cut", []provider.Reply{stream.Every(200 * time.Millisecond).CutAfter(3, provider.Close)}, `,"stream":true`, false, nil, "ef"},
+		{"is cut", []provider.Reply{stream.Every(200*time.Millisecond).CutAfter(3, provider.Close)}, `,"stream":true`, false, nil, "ef"},
 		{"has no usage", []provider.Reply{provider.JSON(200, `{"id":"x","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"12345678"},"finish_reason":"stop"}]}`)}, "", false, []int64{prompt + 2}, "e"},
 		{"client leaves a stream", []provider.Reply{stream.Every(10 * time.Second)}, `,"stream":true`, true, nil, "ef"},
 	} {

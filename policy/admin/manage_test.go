@@ -22,6 +22,7 @@ type api struct {
 	t      *testing.T
 	server *Server
 	dir    *keys.Directory
+	db     *store.DB
 }
 
 func newAPI(t *testing.T, o store.Options) *api {
@@ -45,7 +46,7 @@ func newAPI(t *testing.T, o store.Options) *api {
 	ring := keys.NewRing(keys.Options{Master: master, Directory: dir})
 	snap := &Snapshot{Keys: ring, IsMaster: ring.IsMaster, Deployments: []Deployment{{ID: "d1", Group: "gpt", Model: "openai/gpt-4o"}}}
 	return &api{t, New(Options{Snapshot: func() *Snapshot { return snap },
-		Storage: &Storage{Objects: db.Objects(), Directory: dir, Sync: f.Sync}}), dir}
+		Storage: &Storage{Objects: db.Objects(), Directory: dir, Sync: f.Sync}}), dir, db}
 }
 
 // eachDatabase runs a test on SQLite and on PostgreSQL.
