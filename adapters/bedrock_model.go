@@ -79,6 +79,9 @@ func parseBedrockModel(model string) bedrockModel {
 	if m.base == "" {
 		m.base = bedrockBase(m.id)
 	}
+	if m.invoked && m.is("amazon.nova") {
+		m.invoked = false // by InvokeModel Nova speaks nearly Converse's format: it is asked by Converse
+	}
 	if !converse && !m.invoked {
 		m.invoked = slices.ContainsFunc(notConverse, func(p string) bool { return strings.HasPrefix(m.base, p) })
 	}

@@ -63,6 +63,7 @@ func TestBedrockModels(t *testing.T) {
 		{"arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "arn:aws:bedrock:eu-west-1:1:inference-profile/eu.anthropic.claude-sonnet-4-5-20250929-v1:0", "eu-west-1", "anthropic.claude-sonnet-4-5-20250929-v1:0", false, "anthropic"},
 		{"llama/arn:aws:bedrock:us-east-1:1:imported-model/r4c4", "arn:aws:bedrock:us-east-1:1:imported-model/r4c4", "us-east-1", "r4c4", true, "llama"},
 		{"nova-2/arn:aws:bedrock:us-east-1:1:custom-model/x", "arn:aws:bedrock:us-east-1:1:custom-model/x", "us-east-1", "amazon.nova-2-custom", false, "amazon"},
+		{"invoke/us.amazon.nova-lite-v1:0", "us.amazon.nova-lite-v1:0", "", "amazon.nova-lite-v1:0", false, "amazon"},
 		{"converse/a/b", "a/b", "", "a/b", false, "a/b"},
 	} {
 		m := parseBedrockModel(c.model)

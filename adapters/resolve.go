@@ -67,6 +67,9 @@ var bareNames = []struct {
 	{"openai", []string{"gpt-", "chatgpt-", "ft:gpt-", "text-embedding-", "davinci-", "babbage-", "omni-moderation-", "codex-"}},
 	{"anthropic", []string{"claude-"}},
 	{"gemini", []string{"gemini-"}},
+	{"bedrock", []string{"anthropic.claude-", "amazon.titan-", "amazon.nova-", "meta.llama", "cohere.command-", "cohere.embed-",
+		"us.anthropic.", "us.amazon.", "us.meta.", "eu.anthropic.", "eu.amazon.", "eu.meta.", "apac.anthropic.", "apac.amazon.",
+		"global.anthropic.", "global.amazon."}},
 	{"cohere_chat", []string{"command-"}},
 	{"deepseek", []string{"deepseek-chat", "deepseek-reasoner"}},
 }
