@@ -84,6 +84,9 @@ func (c *Call) admit(body []byte) *apierror.Error {
 		return err
 	}
 	c.request, c.alias = request, request.Model()
+	if e := c.endUser(); e != nil && e.Blocked {
+		return invalid("user", "User blocked from making LLM API Calls. User=%.200s", e.ID)
+	}
 	c.rates.limits = c.callerLimits(ask.Group)
 	if c.snapshot.CountTokens || tokensLimited(c.rates.limits) {
 		c.estimate = estimateTokens(request)

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -50,6 +51,7 @@ func cmdAPI(s *step) {
 	g, err := s.api(p)()
 	if err == nil {
 		s.w.answer = g.body
+		s.w.said += g.String()
 	}
 	s.expect(status, g, err)
 }
@@ -96,10 +98,22 @@ func cmdPostgres(s *step) {
 	case "start":
 		s.w.postgres = testtools.Postgres(s.w.t)
 		s.Setenv("DATABASE_URL", s.w.postgres.URL)
+		s.Setenv("PGPORT", strconv.Itoa(s.w.postgres.Port))
 	case "kill":
 		s.w.postgres.Kill()
 	case "restart":
 		s.w.postgres.Restart()
+	}
+}
+
+// cmdUnsaid: unsaid TEXT…
+//
+// Fails if an answer to an api command had one of the texts.
+func cmdUnsaid(s *step) {
+	for _, secret := range s.args {
+		if strings.Contains(s.w.said, secret) {
+			s.Fatalf("an answer had the secret %q", secret)
+		}
 	}
 }
 

@@ -54,6 +54,7 @@ func TestScripts(t *testing.T) {
 			"postgres":  command(cmdPostgres),
 			"litellm":   command(cmdLiteLLM),
 			"secret":    command(cmdSecret),
+			"unsaid":    command(cmdUnsaid),
 			"stream":    command(cmdStream),
 			"leave":     command(cmdLeave),
 			"load":      command(cmdLoad),
@@ -73,6 +74,7 @@ func TestScripts(t *testing.T) {
 type world struct {
 	t         *testing.T
 	answer    string // the last answer of the API
+	said      string // all answers to api commands
 	postgres  *testtools.Server
 	binary    string
 	providers map[string]*provider.Server

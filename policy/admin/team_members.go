@@ -49,7 +49,7 @@ func addMembers(c *call) (any, error) {
 	}
 	team, ok := c.find(keys.KindTeam, id)
 	if !ok {
-		return nil, refuse(404, "Team not found for team_id=%s", printable(id))
+		return nil, refuse(404, "Team doesn't exist in db. Team=%s. Create team via `/team/new` call.", printable(id))
 	}
 	if !c.governs(team) {
 		return nil, refuse(403, "Call not allowed. User not proxy admin OR team admin. route=/team/member_add, team_id=%s", printable(id))
@@ -65,7 +65,7 @@ func addMembers(c *call) (any, error) {
 	err = c.change(func(ch change) error {
 		d, ok, err := ch.get(keys.KindTeam, id)
 		if err != nil || !ok {
-			return cmp.Or(err, error(refuse(404, "Team not found for team_id=%s", printable(id))))
+			return cmp.Or(err, error(refuse(404, "Team doesn't exist in db. Team=%s. Create team via `/team/new` call.", printable(id))))
 		}
 		updated, memberships = []document{}, []document{}
 		for _, m := range wanted {
