@@ -73,6 +73,9 @@ func (c *Call) arrive() {
 	}
 	l.over = true
 	if l.n == 0 { // it was never sent
+		if c.plan != nil {
+			c.server.Health.Unclaim(c.plan.At(0).Deployment.ID)
+		}
 		_ = c.server.Limiter.Cancel(context.Background(), l.held)
 		c.endRates(false, 0)
 		return
@@ -92,6 +95,9 @@ func (c *Call) arrive() {
 		if c.request.Stream() && !c.firstByte.IsZero() {
 			e.FirstToken = c.firstByte.Sub(l.began)
 		}
+	}
+	if c.failure == nil && !c.delivered() { // its client left
+		c.server.Health.Unclaim(l.to.Deployment.ID)
 	}
 	c.server.Health.Over(l.to.Deployment.ID, e)
 	c.settle(used)
@@ -130,6 +136,9 @@ func (c *Call) makePlan(ask route.Ask) (*route.Plan, *apierror.Error) {
 			return nil, err
 		}
 		again, err := c.reserve(plan)
+		if err != nil || again {
+			c.server.Health.Unclaim(plan.Attempts[0].Deployment.ID)
+		}
 		if err != nil {
 			return nil, err
 		}

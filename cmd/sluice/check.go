@@ -84,8 +84,7 @@ func makePlans(a *assembly) map[string]*plan {
 		out[group] = p
 		likely := map[string]*route.Plan{}
 		for i := range 100 {
-			dice := func() float64 { return (float64(i) + 0.5) / 100 }
-			got, err := a.snapshot.Table.Plan(route.Ask{Group: p.asked, Can: a.can}, nil, dice)
+			got, err := a.snapshot.Table.Plan(route.Ask{Group: p.asked, Can: a.can}, nil, dice(i))
 			if err != nil {
 				p.why = err
 				break

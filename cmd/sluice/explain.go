@@ -90,14 +90,18 @@ func strategyOf(t *route.Table, plan *route.Plan) string {
 func (a *assembly) firsts(ask route.Ask, health *route.Health) map[string]int {
 	shares := map[string]int{}
 	for i := range 100 {
-		// Two strategies use several draws: the second is far from the first.
-		n := 0
-		dice := func() float64 { n++; return float64((i*n+37*(n-1))%100)/100 + 0.005 }
-		if plan, err := a.snapshot.Table.Plan(ask, health, dice); err == nil {
+		if plan, err := a.snapshot.Table.Plan(ask, health, dice(i)); err == nil {
 			shares[plan.Attempts[0].Deployment.ID]++
 		}
 	}
 	return shares
+}
+
+// dice is the i-th of a hundred: its first throw is i hundredths, and those after it, which some strategies
+// need, are far from it.
+func dice(i int) func() float64 {
+	n := 0
+	return func() float64 { n++; return float64((i*n+37*(n-1))%100)/100 + 0.005 }
 }
 
 type explanation struct {

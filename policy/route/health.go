@@ -188,6 +188,14 @@ func (h *Health) Answered(deploymentID string) {
 	}
 }
 
+// Unclaim tells that a call which was planned to a deployment never went there, or was given up by its client:
+// if it was the one to try it after a cooldown, another may.
+func (h *Health) Unclaim(deploymentID string) {
+	if e := h.entry(deploymentID); e != nil {
+		e.probe.Store(0)
+	}
+}
+
 // claim makes a call the one that tries a half-open deployment.
 func (h *Health) claim(id string, now time.Duration) bool {
 	e := h.entry(id)

@@ -88,6 +88,10 @@ func TestTrialsEnd(t *testing.T) {
 	if err == nil || err.Status != 429 || err.RetryAfter != time.Second || err.Kind != apierror.RateLimit {
 		t.Errorf("%+v", err)
 	}
+	h.Unclaim("a/1") // it never went there
+	if _, err := tab.Plan(Ask{Group: "a"}, h, nil); err != nil {
+		t.Error(err)
+	}
 	c.advance(probeTime)
 	if _, err := tab.Plan(Ask{Group: "a"}, h, nil); err != nil {
 		t.Error(err)
