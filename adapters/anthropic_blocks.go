@@ -87,7 +87,7 @@ func (w *conversation) endTurn(before int) {
 			w.dst = w.dst[:before]
 			return
 		}
-		w.dst = append(w.dst, `{"type":"text","text":"(empty)"}`...)
+		w.dst = append(w.dst, `{"type":"text","text":"[System: Empty message content sanitised to satisfy protocol]"}`...)
 	}
 	w.dst = append(w.dst, "]}"...)
 	w.turns++

@@ -221,7 +221,7 @@ func (w *conversation) user(i, end int) *apierror.Error {
 func (w *conversation) note(i int) *apierror.Error {
 	before, owing := len(w.dst), w.owing
 	w.block()
-	w.dst = append(w.dst, `{"type":"text","text":"Instruction from the system, not from the user:"}`...)
+	w.dst = append(w.dst, `{"type":"text","text":"Operator note (not from the user): the following was originally a mid-conversation system-role reminder."}`...)
 	after := len(w.dst)
 	if err := w.texts(i); err != nil {
 		return err

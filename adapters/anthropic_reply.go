@@ -38,7 +38,9 @@ type anthropicReply struct {
 	tools     int       // tool calls so far
 	arguments bool      // the open tool call has arguments
 	start     jsondoc.Value
-	schema    bool // the forced tool's arguments became content
+	// thoughts is the thinking, as the inside of a JSON string, for an estimate of its tokens.
+	thoughts []byte
+	schema   bool // the forced tool's arguments became content
 }
 
 type blockKind uint8
@@ -142,7 +144,19 @@ func (t *anthropicReply) settle() {
 		t.reason = "stop"
 	}
 	t.p.finish = t.reason
+	t.usage.estimate(t.thoughts)
 	t.p.usage, t.p.used = t.usage.total(), t.usage.told
+}
+
+// mostThoughts is how much of the thinking is kept to be counted; what follows counts by its share.
+const mostThoughts = 256 << 10
+
+// think notes a piece of the thinking, which is cut between characters.
+func (t *anthropicReply) think(text string) {
+	t.usage.thoughtBytes += len(text)
+	if len(t.thoughts)+len(text) <= mostThoughts {
+		t.thoughts = append(t.thoughts, text...)
+	}
 }
 
 // message appends the assistant's message made of content blocks.
@@ -171,6 +185,7 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 		case "thinking", "redacted_thinking":
 			t.usage.thought = true
 			thinking = append(thinking, b.Get("thinking").Inner()...)
+			t.think(b.Get("thinking").Inner())
 			blocks = append(append(blocks, ','), b...)
 		}
 	}
@@ -196,7 +211,9 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 
 // toolCall appends a tool call of the whole answer.
 func (t *anthropicReply) toolCall(dst []byte, id, name jsondoc.Value, arguments string) []byte {
-	dst = append(dst, `{"id":`...)
+	// No whole answer of OpenAI's has an index, but LiteLLM's have, and clients rely on it.
+	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(t.tools), 10)
+	dst = append(dst, `,"id":`...)
 	if !id.IsString() {
 		id = `""`
 	}

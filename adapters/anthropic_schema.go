@@ -11,13 +11,45 @@ import (
 // the description instead, as Anthropic's own SDKs do.
 //
 // https://docs.anthropic.com/en/docs/build-with-claude/structured-outputs
-var unsupportedKeywords = map[string]bool{
-	"minItems": true, "maxItems": true, "uniqueItems": true, "contains": true, "minContains": true,
-	"maxContains": true, "prefixItems": true, "minimum": true, "maximum": true, "exclusiveMinimum": true,
-	"exclusiveMaximum": true, "multipleOf": true, "minLength": true, "maxLength": true,
-	"minProperties": true, "maxProperties": true, "patternProperties": true, "propertyNames": true,
-	"dependentRequired": true, "dependentSchemas": true, "unevaluatedProperties": true,
-	"if": true, "then": true, "else": true, "not": true,
+var unsupportedKeywords = []struct{ name, words string }{
+	{"minItems", "minimum number of items: "}, {"maxItems", "maximum number of items: "},
+	{"uniqueItems", "all array items must be unique"},
+	{"contains", "array must contain an item matching: "}, {"minContains", "minimum number of matching items: "},
+	{"maxContains", "maximum number of matching items: "}, {"prefixItems", "leading items must match, in order: "},
+	{"minimum", "minimum value: "}, {"maximum", "maximum value: "},
+	{"exclusiveMinimum", "exclusive minimum value: "}, {"exclusiveMaximum", "exclusive maximum value: "},
+	{"multipleOf", "must be a multiple of "}, {"minLength", "minimum length: "}, {"maxLength", "maximum length: "},
+	{"minProperties", "minimum number of properties: "}, {"maxProperties", "maximum number of properties: "},
+	{"patternProperties", "properties whose names match each pattern must satisfy: "},
+	{"propertyNames", "property names must satisfy: "}, {"dependentRequired", "dependent required properties: "},
+	{"dependentSchemas", "dependent schemas: "}, {"unevaluatedProperties", "unevaluated properties must satisfy: "},
+	{"if", "conditional (if): "}, {"then", "conditional (then): "}, {"else", "conditional (else): "}, {"not", "must not match: "},
+}
+
+func unsupportedKeyword(name string) bool {
+	for i := range unsupportedKeywords {
+		if unsupportedKeywords[i].name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// constraints puts into words what a schema loses.
+func constraints(schema jsondoc.Value) (notes []string) {
+	for _, k := range unsupportedKeywords {
+		v := schema.Get(k.name)
+		switch {
+		case !v.Exists() || v == "false":
+		case k.name == "uniqueItems":
+			notes = append(notes, k.words)
+		case v.IsString():
+			notes = append(notes, k.words+v.Text())
+		default:
+			notes = append(notes, k.words+string(v))
+		}
+	}
+	return notes
 }
 
 // appendClaudeSchema appends a JSON schema in the subset that Claude's structured outputs know: objects
@@ -26,19 +58,13 @@ func appendClaudeSchema(dst []byte, schema jsondoc.Value) []byte {
 	if !schema.IsObject() {
 		return append(dst, schema...)
 	}
-	var notes []string
 	object := schema.Get("type").Is("object")
 	dst = append(dst, '{')
 	start := len(dst)
 	for k, v := range schema.Members() {
 		name := k.Text()
 		switch {
-		case unsupportedKeywords[name]:
-			if v != "false" && v.Exists() {
-				notes = append(notes, name+": "+string(v))
-			}
-			continue
-		case name == "description", name == "$schema", name == "$id", name == "additionalProperties" && object,
+		case unsupportedKeyword(name), name == "description", name == "$schema", name == "$id", name == "additionalProperties" && object,
 			name == "oneOf" && schema.Get("anyOf") != "":
 			continue
 		}
@@ -51,7 +77,7 @@ func appendClaudeSchema(dst []byte, schema jsondoc.Value) []byte {
 		dst = append(append(dst, k...), ':')
 		dst = appendSubschemas(dst, name, v, schema)
 	}
-	if text := describe(schema.Get("description"), notes); text != "" {
+	if text := describe(schema.Get("description"), constraints(schema)); text != "" {
 		if len(dst) > start {
 			dst = append(dst, ',')
 		}
@@ -109,7 +135,7 @@ func describe(description jsondoc.Value, notes []string) jsondoc.Value {
 		}
 		return ""
 	}
-	text := "Constraints: " + strings.Join(notes, ", ") + "."
+	text := "Note: " + strings.Join(notes, ", ") + "."
 	if d := description.Text(); d != "" {
 		text = d + " " + text
 	}

@@ -91,6 +91,7 @@ func (t *anthropicReply) delta(dst []byte, d jsondoc.Value) []byte {
 			return dst
 		}
 		t.p.output += int64(len(text) - len(`""`))
+		t.think(text.Inner())
 		dst = t.open(dst)
 		dst = append(append(dst, `{"reasoning_content":`...), text...)
 		dst = append(append(dst, `,"thinking_blocks":[{"type":"thinking","thinking":`...), text...)
@@ -233,7 +234,7 @@ func (t *anthropicReply) end(dst []byte, _ bool) ([]byte, bool) {
 	}
 	if t.p.call.r.includeUsage && t.usage.told {
 		dst = t.usage.append(append(t.head(dst), `"choices":[],"usage":`...))
-		dst = append(dst, "}\n\n"...)
+		dst = append(t.p.appendCost(dst[:len(dst)-1]), "}}\n\n"...)
 	}
 	return dst, true
 }

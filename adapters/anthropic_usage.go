@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/adapters/tokens"
 )
 
 // anthropicUsage is a usage object of Anthropic's. A stream tells it in parts: later counts are totals,
@@ -13,6 +14,7 @@ type anthropicUsage struct {
 	input, output, read, write      int64
 	thinking                        int64
 	thinkingTold, thought           bool
+	thoughtBytes                    int
 	shortCache, longCache, searches int64
 }
 
@@ -45,6 +47,17 @@ func (u *anthropicUsage) update(v jsondoc.Value) {
 			u.searches = n.Get("web_search_requests").Count()
 		}
 	}
+}
+
+// estimate counts the thinking, where Anthropic did not tell how much of the output it was, as LiteLLM does:
+// with OpenAI's tokenizer. What was redacted cannot be counted.
+func (u *anthropicUsage) estimate(thoughts []byte) {
+	if u.thinkingTold || len(thoughts) == 0 || !u.told {
+		return
+	}
+	n := int64(tokens.For("").Text(jsondoc.Value(`"` + string(thoughts) + `"`).Text()))
+	n = n * int64(u.thoughtBytes) / int64(len(thoughts))
+	u.thinking, u.thinkingTold = min(n, u.output), true
 }
 
 // total is the usage in OpenAI's terms, where the prompt includes what was read from and written to the

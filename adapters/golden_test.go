@@ -18,6 +18,7 @@ import (
 
 	"github.com/rogpeppe/go-internal/txtar"
 
+	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/adapters/fanout"
 	"github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -116,7 +117,8 @@ func (g *golden) params(provider string) Params {
 		BaseModel                                        string
 		Settings                                         map[string]string
 		Fanout                                           string
-		Fetcher                                          *fetch.Fetcher `json:"-"`
+		Fetcher                                          *fetch.Fetcher  `json:"-"`
+		Prices                                           *catalog.Pricer `json:"-"`
 	}
 	file.Fetcher = g.fetcher
 	if b, ok := g.file("params.json"); ok {

@@ -179,6 +179,9 @@ func (c *call) reasoningRules() *apierror.Error {
 	case isPlainGPT(c.model):
 		return c.unsupported(func(name string) bool { return slices.Contains(notPlain, name) })
 	default:
+		if c.r.op == Chat {
+			c.set("user", "") // other names are other servers', which need not know it
+		}
 		return nil
 	}
 	c.rename("max_tokens", "max_completion_tokens")
@@ -206,6 +209,12 @@ func (c *call) gpt5Effort(model string) (samples bool, err *apierror.Error) {
 //
 // https://docs.vllm.ai/en/latest/features/reasoning_outputs/
 func vllm(c *call) *apierror.Error {
+	if c.r.op == Chat {
+		c.set("user", "")
+	}
+	if in := c.get("input"); c.r.op == Embedding && in.IsString() {
+		c.set("input", jsondoc.Value("["+string(in)+"]")) // some versions take lists only
+	}
 	if thinking := c.get("thinking"); thinking != "" {
 		c.set("thinking", "")
 		if thinking.Get("type").Is("enabled") && c.get("reasoning_effort") == "" {

@@ -44,7 +44,11 @@ func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 	if t.follow(choices) {
 		t.patch.Set("choices", t.editChoices(choices))
 	}
-	t.p.report(doc.Get("usage"))
+	usage := doc.Get("usage")
+	t.p.report(usage)
+	if list == "data" && usage.Get("prompt_tokens") != "" && usage.Get("completion_tokens") == "" {
+		t.patch.Set("usage", usage[:len(usage)-1]+`,"completion_tokens":0}`)
+	}
 	t.p.answeredBy(doc.Get("model"))
 	t.p.served(doc.Get("service_tier"))
 	t.patch.Set("model", t.p.alias)
@@ -97,6 +101,8 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 			return dst, nil
 		}
 		t.patch.Delete("usage")
+	} else if t.p.call.r.includeUsage && usage.IsObject() {
+		t.patch.Set("usage", t.p.fullUsage(usage))
 	}
 	dst = append(dst, "data: "...)
 	dst = t.patch.Append(dst, doc)

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/adapters/fetch"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -42,6 +43,8 @@ type Params struct {
 	// Fetcher gets the files that requests name by URL, for providers that take none; nil: one with the
 	// defaults.
 	Fetcher *fetch.Fetcher
+	// Prices tell what the usage that a stream reports to its client cost; nil: it says nothing of it.
+	Prices *catalog.Pricer
 }
 
 // Target is one deployment, ready to translate calls for. It is immutable and safe for concurrent use.
@@ -67,6 +70,7 @@ type Target struct {
 	tokens  *tokenSource
 	missing string
 	fetcher *fetch.Fetcher
+	prices  *catalog.Pricer
 	own     string        // the provider's base URL for this deployment, where it depends on its settings
 	aws     *awsTarget    // nil but for deployments on AWS
 	vertex  *vertexTarget // nil but for deployments on Vertex AI
@@ -98,7 +102,7 @@ func New(p Params) (*Target, error) {
 	}
 	t := &Target{
 		p: row, model: model, key: p.APIKey, dropping: p.DropParams,
-		version: p.APIVersion, org: p.Organization, baseModel: p.BaseModel, fetcher: p.Fetcher,
+		version: p.APIVersion, org: p.Organization, baseModel: p.BaseModel, fetcher: p.Fetcher, prices: p.Prices,
 	}
 	for _, path := range p.AdditionalDropParams {
 		drop, err := parseDropPath(path)

@@ -3,9 +3,6 @@ package extproc
 import (
 	"math"
 	"strconv"
-
-	"github.com/sluicegw/sluice/adapters"
-	"github.com/sluicegw/sluice/adapters/catalog"
 )
 
 // cost is what the answer cost in US dollars so far, by what the provider has reported. known is false
@@ -22,20 +19,9 @@ func (c *Call) cost() (dollars float64, known bool) {
 	if u.Cost > 0 && !d.Prices.Fixed() {
 		return u.Cost, true
 	}
-	t := tokensOf(u)
-	t.Tier = catalog.TierOf(c.reply.ServiceTier())
+	t := u.Tokens(c.reply.ServiceTier())
 	t.Seconds = since(c.sent).Seconds()
 	return d.Prices.For(c.target(c.answering).Model(), c.reply.Model()).Dollars(t)
-}
-
-// tokensOf puts a provider's usage into the catalogue's words.
-func tokensOf(u adapters.Usage) catalog.Tokens {
-	return catalog.Tokens{
-		Prompt: u.Prompt, CachedRead: u.CachedRead, CacheWrite: u.CacheWrite, CacheWriteHour: u.CacheWriteHour,
-		PromptAudio: u.PromptAudio, PromptImage: u.PromptImage,
-		Queries:    u.Queries,
-		Completion: u.Completion, Reasoning: u.Reasoning, CompletionAudio: u.CompletionAudio, CompletionImage: u.CompletionImage,
-	}
 }
 
 // inDollars writes a cost as LiteLLM does, in Python's way: 0.0125, 1.25e-05, 0.0. Twelve digits are more

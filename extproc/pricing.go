@@ -223,7 +223,7 @@ func (c *Call) price(r *ledger.Row, n int, u adapters.Usage, answer *adapters.Re
 		r.Spend = money.FromDollars(u.Cost)
 		return
 	}
-	t := tokensOf(u)
+	t := u.Tokens("")
 	t.Prompt, t.Completion = r.Prompt, r.Completion
 	t.Seconds = r.Ended.Sub(r.Started).Seconds()
 	model := ""

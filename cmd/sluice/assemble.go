@@ -220,6 +220,7 @@ func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params 
 		Settings:             map[string]string{},
 		Fanout:               s.fanout,
 		Fetcher:              a.fetcher,
+		Prices:               a.pricers[d.ID],
 	}
 	if c.Settings.AzureIdentity {
 		p.Settings["azure_managed_identity"] = "true"
