@@ -29,7 +29,7 @@ const (
 
 // upstream answers as OpenAI or Anthropic would, from bytes made at the start.
 type upstream struct {
-	listener          net.Listener
+	listener, second  net.Listener // the same answers, at another address
 	chat, message     []byte
 	chats, messages   [][]byte // the pieces of a stream, as HTTP chunks
 	beforeFirstStream []byte
@@ -40,6 +40,11 @@ func startUpstream() (*upstream, error) {
 	if err != nil {
 		return nil, err
 	}
+	second, err := net.Listen("tcp", net.JoinHostPort("127.0.0.2", strconv.Itoa(l.Addr().(*net.TCPAddr).Port)))
+	if err != nil {
+		_ = l.Close()
+		return nil, err
+	}
 	u := provider.Usage{Input: 10, Output: streamEvents}
 	text := strings.Repeat("lorem ipsum ", 9)
 	words := make([]string, streamEvents)
@@ -48,19 +53,24 @@ func startUpstream() (*upstream, error) {
 	}
 	p := &upstream{
 		listener:          l,
+		second:            second,
 		chat:              whole(provider.Chat("gpt-4o", text, u)),
 		message:           whole(provider.Message("claude-sonnet-4-5", text, u)),
 		chats:             pieces(provider.ChatStream("gpt-4o", u, words...)),
 		messages:          pieces(provider.MessageStream("claude-sonnet-4-5", u, words...)),
 		beforeFirstStream: []byte("HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"),
 	}
-	go p.accept()
+	go p.accept(l)
+	go p.accept(second)
 	return p, nil
 }
 
 func (p *upstream) address() string { return p.listener.Addr().String() }
 
-func (p *upstream) close() { _ = p.listener.Close() }
+func (p *upstream) close() {
+	_ = p.listener.Close()
+	_ = p.second.Close()
+}
 
 func whole(r provider.Reply) []byte {
 	var body strings.Builder
@@ -80,9 +90,9 @@ func pieces(r provider.Reply) [][]byte {
 	return out
 }
 
-func (p *upstream) accept() {
+func (p *upstream) accept(l net.Listener) {
 	for {
-		conn, err := p.listener.Accept()
+		conn, err := l.Accept()
 		if err != nil {
 			return
 		}

@@ -31,6 +31,7 @@ var scenarios = []scenario{
 	{name: "watched", what: "the first, its answer judged before it is used", size: 60, conns: 16, group: "bench-watched"},
 	{name: "watched-stream", what: "the fast stream, judged by its first words", size: 60, mark: fastMark, conns: 16, group: "bench-watched"},
 	{name: "routed", what: "the first, chosen by p2c among ten deployments with limits of their own", size: 60, conns: 16, group: "bench-routed"},
+	{name: "pool", what: "the first, over a cluster of two addresses", size: 60, conns: 16, group: "bench-pool"},
 	{name: "held", what: "the first, its answer held until it is whole", size: 60, conns: 16, group: "bench-held"},
 }
 

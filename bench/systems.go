@@ -118,6 +118,7 @@ func (r *rig) startSluice(o options) error {
 		deployment("bench-openai", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
 		deployment("bench-anthropic", "anthropic/claude-haiku-4-5", "http://"+r.upstream.address()),
 		deployment("bench-watched", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1"),
+		deployment("bench-pool", "openai/gpt-4o-mini", []string{"http://" + r.upstream.address() + "/v1", "http://" + r.upstream.second.Addr().String() + "/v1"}),
 		held(deployment("bench-held", "openai/gpt-4o-mini", "http://"+r.upstream.address()+"/v1")),
 	}
 	for i := range 10 {
@@ -177,7 +178,8 @@ func (r *rig) startSluice(o options) error {
 	return nil
 }
 
-func deployment(alias, model, base string) map[string]any {
+// deployment has one base URL, or a list of them.
+func deployment(alias, model string, base any) map[string]any {
 	return map[string]any{"model_name": alias, "litellm_params": map[string]any{
 		"model": model, "api_key": "sk-provider-0123456789", "api_base": base, "max_tokens": 256}}
 }

@@ -12,7 +12,7 @@ import (
 const mostOwnFallbacks = 16
 
 // ownFallbacks reads the client's own fallbacks: names of models, or objects with one under "model" and fields
-// that take the place of the request's
+// that take the place of the request's; or the configuration's {group: [models]}
 // (https://docs.litellm.ai/docs/proxy/reliability#client-side-fallbacks).
 func (c *Call) ownFallbacks(r *adapters.Request) ([]route.Override, *apierror.Error) {
 	field := r.Field("fallbacks")
@@ -31,22 +31,49 @@ func (c *Call) ownFallbacks(r *adapters.Request) ([]route.Override, *apierror.Er
 		var own route.Override
 		if json.Unmarshal(item, &own.Model) != nil {
 			var object map[string]json.RawMessage
+			if lists, ok := asLists(item); ok {
+				out = appendLists(out, lists, r.Model())
+				continue
+			}
 			if json.Unmarshal(item, &object) != nil || json.Unmarshal(object["model"], &own.Model) != nil || own.Model == "" {
 				return nil, invalid("fallbacks", "fallbacks[%d] must be a model name, or an object with one under \"model\"", i)
 			}
-			if own.Own = len(object) > 1; own.Own {
-				if err := c.change(r, i, len(items), object); err != nil {
+			if own.Own = len(object) > 1; own.Own && len(out) < mostOwnFallbacks {
+				if err := c.change(r, len(out), object); err != nil {
 					return nil, err
 				}
 			}
+		}
+		if len(out) == mostOwnFallbacks {
+			break
 		}
 		out = append(out, own)
 	}
 	return out, nil
 }
 
+// asLists reads the configuration's shape of fallbacks, {group: [models]}, which a client may send, too.
+func asLists(item []byte) (lists map[string][]string, ok bool) {
+	err := json.Unmarshal(item, &lists)
+	return lists, err == nil && len(lists) > 0
+}
+
+// appendLists appends the fallbacks that such an object has for the model asked for.
+func appendLists(out []route.Override, lists map[string][]string, model string) []route.Override {
+	list, own := lists[model]
+	if !own {
+		list = lists["*"]
+	}
+	for _, name := range list {
+		if len(out) < mostOwnFallbacks {
+			out = append(out, route.Override{Model: name})
+		}
+	}
+	return out
+}
+
 // change makes the request of the client's fallback i: the fields of object in place of the request's.
-func (c *Call) change(r *adapters.Request, i, of int, object map[string]json.RawMessage) *apierror.Error {
+func (c *Call) change(r *adapters.Request, i int, object map[string]json.RawMessage) *apierror.Error {
 	var fields map[string]json.RawMessage
 	if err := json.Unmarshal(r.Body(), &fields); err != nil {
 		return invalid("fallbacks", "fallbacks[%d] cannot be laid over the request: %s", i, err)
@@ -69,7 +96,7 @@ func (c *Call) change(r *adapters.Request, i, of int, object map[string]json.Raw
 		return refused
 	}
 	if c.changed == nil {
-		c.changed = make([]*adapters.Request, of)
+		c.changed = make([]*adapters.Request, mostOwnFallbacks)
 	}
 	c.changed[i] = request
 	return nil
