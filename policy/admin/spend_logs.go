@@ -83,7 +83,7 @@ func (c *call) dailySums(l *ledger.Ledger, p ledger.Period, only map[ledger.By]s
 		}
 		for i := range lines {
 			if d := days[lines[i].Day]; d != nil {
-				part.into(d)[named(&lines[i], part.by)] = dollarsOf(lines[i].Spend)
+				part.into(d)[lines[i].Of(part.by)] = dollarsOf(lines[i].Spend)
 			}
 		}
 	}

@@ -32,7 +32,7 @@ func spendTags(c *call) (any, error) {
 	}
 	if c.wantsCSV() {
 		return linesCSV([]string{"group", "log_count", "total_spend"}, lines, func(line *ledger.Line) []string {
-			return []string{named(line, by), strconv.FormatInt(line.Calls, 10), line.Spend.String()}
+			return []string{line.Of(by), strconv.FormatInt(line.Calls, 10), line.Spend.String()}
 		}), nil
 	}
 	out := make([]document, len(lines))
@@ -41,16 +41,11 @@ func spendTags(c *call) (any, error) {
 		if c.query("group_by") == "" {
 			d["individual_request_tag"] = lines[i].Tag
 		} else {
-			d["group"] = named(&lines[i], by)
+			d["group"] = lines[i].Of(by)
 		}
 		out[i] = d
 	}
 	return out, nil
-}
-
-func named(line *ledger.Line, by ledger.By) string {
-	return map[ledger.By]string{ledger.ByTag: line.Tag, ledger.ByGroup: line.Group, ledger.ByTeam: line.Team, ledger.ByUser: line.User, ledger.ByKey: line.Key,
-		ledger.ByCustomer: line.Customer, ledger.ByProvider: line.Provider, ledger.ByModel: line.Model}[by]
 }
 
 // spendReport is GET /global/spend/report.
@@ -94,7 +89,7 @@ func (c *call) report(l *ledger.Ledger, p ledger.Period, only map[ledger.By]stri
 	}
 	if c.wantsCSV() {
 		return linesCSV([]string{name, "total_cost", "total_input_tokens", "total_output_tokens", "requests"}, all, func(line *ledger.Line) []string {
-			return []string{named(line, by), line.Spend.String(), strconv.FormatInt(line.Prompt, 10), strconv.FormatInt(line.Completion, 10), strconv.FormatInt(line.Calls, 10)}
+			return []string{line.Of(by), line.Spend.String(), strconv.FormatInt(line.Prompt, 10), strconv.FormatInt(line.Completion, 10), strconv.FormatInt(line.Calls, 10)}
 		}), nil
 	}
 	models, err := l.Lines(c.ctx, p, only, by, ledger.ByModel)
@@ -104,14 +99,14 @@ func (c *call) report(l *ledger.Ledger, p ledger.Period, only map[ledger.By]stri
 	details := map[string][]document{}
 	for i := range models {
 		m := &models[i]
-		details[named(m, by)] = append(details[named(m, by)], document{"model": m.Model, "total_cost": dollarsOf(m.Spend),
+		details[m.Of(by)] = append(details[m.Of(by)], document{"model": m.Model, "total_cost": dollarsOf(m.Spend),
 			"total_input_tokens": m.Prompt, "total_output_tokens": m.Completion})
 	}
 	out := make([]document, len(all))
 	for i := range all {
 		a := &all[i]
-		out[i] = document{name: named(a, by), "total_cost": dollarsOf(a.Spend), "total_input_tokens": a.Prompt, "total_output_tokens": a.Completion,
-			"model_details": details[named(a, by)]}
+		out[i] = document{name: a.Of(by), "total_cost": dollarsOf(a.Spend), "total_input_tokens": a.Prompt, "total_output_tokens": a.Completion,
+			"model_details": details[a.Of(by)]}
 	}
 	return out, nil
 }
@@ -124,7 +119,7 @@ func (c *call) dailyReport(l *ledger.Ledger, p ledger.Period, only map[ledger.By
 	}
 	if c.wantsCSV() {
 		return linesCSV([]string{"day", name, "model", "api_key", "spend", "total_tokens", "requests"}, lines, func(line *ledger.Line) []string {
-			return []string{line.Day, named(line, by), line.Model, line.Key, line.Spend.String(), strconv.FormatInt(line.Prompt+line.Completion, 10), strconv.FormatInt(line.Calls, 10)}
+			return []string{line.Day, line.Of(by), line.Model, line.Key, line.Spend.String(), strconv.FormatInt(line.Prompt+line.Completion, 10), strconv.FormatInt(line.Calls, 10)}
 		}), nil
 	}
 	type member struct {
@@ -139,7 +134,7 @@ func (c *call) dailyReport(l *ledger.Ledger, p ledger.Period, only map[ledger.By
 		for len(lines) > 0 && lines[0].Day == day {
 			line := &lines[0]
 			lines = lines[1:]
-			id := named(line, by)
+			id := line.Of(by)
 			m := members[id]
 			if m == nil {
 				m = &member{name: id}

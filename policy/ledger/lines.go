@@ -50,9 +50,36 @@ const (
 	ByTag      By = "tag"
 )
 
+// Of is the text that the line has for what it was grouped by.
+func (l *Line) Of(by By) string {
+	if f := l.field(by); f != nil {
+		return *f
+	}
+	return ""
+}
+
 func (l *Line) field(by By) *string {
-	return map[By]*string{ByKey: &l.Key, ByTeam: &l.Team, ByUser: &l.User, ByCustomer: &l.Customer, ByGroup: &l.Group, ByModel: &l.Model,
-		ByProvider: &l.Provider, ByTag: &l.Tag}[by]
+	switch by {
+	case ByDay:
+		return &l.Day
+	case ByKey:
+		return &l.Key
+	case ByTeam:
+		return &l.Team
+	case ByUser:
+		return &l.User
+	case ByCustomer:
+		return &l.Customer
+	case ByGroup:
+		return &l.Group
+	case ByModel:
+		return &l.Model
+	case ByProvider:
+		return &l.Provider
+	case ByTag:
+		return &l.Tag
+	}
+	return nil
 }
 
 // Lines adds up a period's totals, dearest first, or by day where they are grouped by it. only bounds them to some
@@ -62,8 +89,8 @@ func (l *Ledger) Lines(ctx context.Context, p Period, only map[By]string, by ...
 	if _, ok := only[ByTag]; ok || slices.Contains(by, ByTag) {
 		table = "sluice_spend_daily_tags"
 	}
-	first, last := p.days()
-	args := []any{first, last}
+	from, until := p.days()
+	args := []any{from, until}
 	where := " WHERE day >= $1 AND day <= $2"
 	for _, k := range [...]By{ByKey, ByTeam, ByUser, ByCustomer, ByGroup, ByModel, ByProvider, ByTag} {
 		if v, ok := only[k]; ok {
@@ -88,23 +115,26 @@ func (l *Ledger) Lines(ctx context.Context, p Period, only map[By]string, by ...
 		query += fmt.Sprintf(" ORDER BY %d DESC", len(by)+1)
 	}
 	var out []Line
-	err := each(ctx, l.db.SQL(), query, func(rows *sql.Rows) error {
-		var line Line
-		var day, spend int64
-		to := make([]any, 0, len(by)+5)
-		for _, b := range by {
-			if b == ByDay {
-				to = append(to, &day)
-			} else {
-				to = append(to, line.field(b))
-			}
+	var line Line // the one that is being read
+	var day, spend int64
+	last := int64(-1 << 40)
+	daily := slices.Contains(by, ByDay)
+	var to []any
+	for _, b := range by {
+		if b == ByDay {
+			to = append(to, &day)
+		} else {
+			to = append(to, line.field(b))
 		}
-		if err := rows.Scan(append(to, &spend, &line.Prompt, &line.Completion, &line.Calls, &line.Failures)...); err != nil {
+	}
+	to = append(to, &spend, &line.Prompt, &line.Completion, &line.Calls, &line.Failures)
+	err := each(ctx, l.db.SQL(), query, func(rows *sql.Rows) error {
+		if err := rows.Scan(to...); err != nil {
 			return err
 		}
 		line.Spend = money.Amount(spend)
-		if slices.Contains(by, ByDay) {
-			line.Day = date(day)
+		if daily && day != last {
+			last, line.Day = day, date(day)
 		}
 		out = append(out, line)
 		return nil
