@@ -26,7 +26,7 @@ func updateKey(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.mayUpdateKey(hash, before, b); err != nil {
+	if err := c.mayUpdateKey(before, b); err != nil {
 		return nil, err
 	}
 	if err := checkAlias(alias); err != nil {
@@ -109,7 +109,7 @@ func (c *call) byAlias(alias string) (string, document) {
 }
 
 // mayUpdateKey tells whether the caller may change a key so.
-func (c *call) mayUpdateKey(hash string, before, b document) error {
+func (c *call) mayUpdateKey(before, b document) error {
 	if c.admin() {
 		return nil
 	}
@@ -119,12 +119,8 @@ func (c *call) mayUpdateKey(hash string, before, b document) error {
 	if err := c.mayGrant(b); err != nil {
 		return err
 	}
-	if hash == c.key.Hash {
-		for _, name := range []string{"max_budget", "soft_budget", "spend", "tpm_limit", "rpm_limit", "max_parallel_requests", "model_max_budget"} {
-			if given(b, name) {
-				return say(403, "Only proxy admins or team admins can change %s of the key that makes the call.", name)
-			}
-		}
+	if err := c.mayChangeLimits(before, b); err != nil {
+		return err
 	}
 	if given(b, "user_id") {
 		switch to, from := text(b, "user_id"), text(before, "user_id"); {
@@ -138,6 +134,26 @@ func (c *call) mayUpdateKey(hash string, before, b document) error {
 		return c.mayMakeKey(document{"team_id": team, "user_id": text(before, "user_id")})
 	}
 	return nil
+}
+
+// mayChangeLimits keeps money, and keys that somebody else made for a user, to admins: proxy's, and the team's.
+func (c *call) mayChangeLimits(before, b document) error {
+	own := text(before, "created_by") == c.key.UserID && text(before, "user_id") == c.key.UserID && c.key.UserID != ""
+	max, hasMax := number(b, "max_budget")
+	was, hadMax := number(before, "max_budget")
+	leaves := given(b, "team_id") && b["team_id"] == nil && text(before, "team_id") != ""
+	money := given(b, "max_budget") && (hasMax != hadMax || max != was) || given(b, "spend") || given(b, "soft_budget") || given(b, "budget_limits")
+	if (own || text(before, "team_id") != "") && !money && !leaves {
+		return nil
+	}
+	if team, ok := c.find(keys.KindTeam, text(before, "team_id")); ok && c.teamRole(team) == "admin" {
+		return nil
+	}
+	route := "/key/update"
+	if money {
+		route = "/key/update (max_budget/spend)"
+	}
+	return refuse(403, "Only proxy admins, team admins, or org admins can call %s. user_role=%s, user_id=%s", route, c.key.RoleInEffect(), c.key.UserID)
 }
 
 // mayModify tells whether the caller may change, delete or renew a key: its owner, and admins of its team.
@@ -266,8 +282,10 @@ func regenerateKey(c *call) (any, error) {
 	if err := c.mayGrant(b); err != nil {
 		return nil, err
 	}
-	if given(b, "user_id") && !c.admin() && text(b, "user_id") != text(before, "user_id") {
-		return nil, say(403, "Non-admin caller is not allowed to rebind the key from user=%s to user=%s", text(before, "user_id"), printable(text(b, "user_id")))
+	if changes := len(b) - len(part(b, "key", "new_key", "grace_period")); changes > 0 {
+		if err := c.mayUpdateKey(before, b); err != nil {
+			return nil, err
+		}
 	}
 	token := text(b, "new_key")
 	switch {
@@ -286,6 +304,17 @@ func regenerateKey(c *call) (any, error) {
 		return nil, aliasTaken(err, text(b, "key_alias"))
 	}
 	return c.generated(token, after, b), nil
+}
+
+// part is the members of a document that have one of these names.
+func part(d document, names ...string) document {
+	out := document{}
+	for _, name := range names {
+		if v, ok := d[name]; ok {
+			out[name] = v
+		}
+	}
+	return out
 }
 
 // replaceKey gives a key another token. With a grace period the old one goes on working as the new one.

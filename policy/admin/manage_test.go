@@ -305,6 +305,10 @@ func TestWhatRolesMayDo(t *testing.T) {
 		{"internal", "/key/update", `{"key":"` + mine + `","user_id":null}`, 403},
 		{"internal", "/key/update", `{"key":"` + mine + `","key_alias":"m"}`, 200},
 		{"internal", "/key/update", `{"key":"` + r["internal"] + `","max_budget":1000}`, 403},
+		{"internal", "/key/update", `{"key":"` + mine + `","max_budget":1000}`, 403},
+		{"internal", "/key/update", `{"key":"` + r["internal"] + `","models":["gpt"]}`, 403}, // an admin made it
+		{"team_admin", "/key/update", `{"key":"` + r["team_admin"] + `","max_budget":1000}`, 200},
+		{"internal", "/key/regenerate", `{"key":"` + mine + `","max_budget":1000}`, 403},
 		{"internal", "/key/regenerate", `{"key":"` + other + `"}`, 403},
 		{"internal", "/key/block", `{"key":"` + mine + `"}`, 403},
 		{"internal", "/key/" + mine + "/reset_spend", `{"reset_to":0}`, 403},
