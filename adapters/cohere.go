@@ -48,6 +48,9 @@ func (cohere) supports(c *call) *apierror.Error {
 	for _, r := range cohereNames {
 		c.rename(r.from, r.to)
 	}
+	if stop := c.get("stop_sequences"); stop.IsString() {
+		c.set("stop_sequences", "["+stop+"]")
+	}
 	c.cohereToolChoice()
 	c.cohereFormat()
 	return nil

@@ -3,7 +3,8 @@
 // [Parse] validates what a client sent; [New] makes a [Target] of one deployment's settings; the Target
 // turns a [Request] into the provider's HTTP request and its [Reply] turns the provider's answer, whole
 // or streamed, back into OpenAI's. Three things make a provider: a dialect (its JSON), a host (URL,
-// credentials, framing) and quirks (data), put together in one row of the table in providers.go. What
+// credentials, framing) and quirks (data), put together in one row of compatible.json, where that can say
+// it all, or of the table in providers.go. What
 // every reply has in common (framing, [DONE], usage on request, size limits, error bodies) is done once,
 // around the dialects.
 //
