@@ -14,6 +14,7 @@ import (
 //	base_env     variables that hold another base; without it NAME_API_BASE beside NAME_API_KEY
 //	keyless      works without a key: it is self-hosted
 //	completions  has the old completions API; others are asked for a chat
+//	rerank       the path of its rerank API under the base
 //	max_tokens   knows max_completion_tokens by its older name only
 //	plain_text   takes content that is all text as a string only
 //	cache_marks  reads cache_control marks
@@ -30,6 +31,7 @@ type compatibleRow struct {
 	BaseEnv    []string `json:"base_env"`
 	Keyless    bool     `json:"keyless"`
 	Completes  bool     `json:"completions"`
+	Rerank     string   `json:"rerank"`
 	MaxTokens  bool     `json:"max_tokens"`
 	PlainText  bool     `json:"plain_text"`
 	CacheMarks bool     `json:"cache_marks"`
@@ -49,7 +51,7 @@ func compatibleRows() []provider {
 		r := rows[name]
 		p := provider{
 			name: name, base: r.Base, env: r.Env, keyless: r.Keyless, dialect: openAI{}, host: bearer,
-			quirks: quirks{takes: r.Takes, refuses: r.Refuses, silent: r.Silent, markCache: r.CacheMarks, plainText: r.PlainText},
+			quirks: quirks{takes: r.Takes, refuses: r.Refuses, silent: r.Silent, markCache: r.CacheMarks, plainText: r.PlainText, rerank: r.Rerank},
 		}
 		if r.MaxTokens {
 			p.quirks.rename = plainMax

@@ -259,7 +259,7 @@ var providers = append([]provider{
 	},
 	{
 		name: "litellm_proxy", env: []string{"LITELLM_PROXY_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true},
+		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, rerank: "/rerank"},
 	},
 	{
 		name: "openai_like", env: []string{"OPENAI_LIKE_API_KEY"}, keyless: true,
