@@ -31,7 +31,7 @@ func (p *Reply) refusal(body []byte) *apierror.Error {
 	if !utf8.Valid(body) {
 		body = bytes.ToValidUTF8(body, []byte("\uFFFD"))
 	}
-	if p.doc.Reset(body, true) == nil {
+	if p.doc.Reset(onlyElement(body), true) == nil {
 		f = p.call.t.p.dialect.failure(&p.doc)
 	}
 	if f == nil {
@@ -45,6 +45,15 @@ func (p *Reply) refusal(body []byte) *apierror.Error {
 	}
 	f.status = p.status
 	return p.failed(p.status, f)
+}
+
+// onlyElement is the object in an array of one, as Google sends errors of streamed calls; else it is body.
+func onlyElement(body []byte) []byte {
+	text := bytes.TrimSpace(body)
+	if len(text) < 2 || text[0] != '[' || text[len(text)-1] != ']' {
+		return body
+	}
+	return text[1 : len(text)-1]
 }
 
 // failed is the client's error for a provider's; status counts where the failure does not tell its own.
