@@ -159,7 +159,10 @@ func (v *verdict) pass() error {
 			return err
 		}
 	}
-	v.pieces = nil
+	if v.call != nil {
+		v.call.server.held.Add(-int64(v.size))
+	}
+	v.pieces, v.size = nil, 0
 	var in wire.Message
 	for {
 		if err := v.stream.RecvMsg(&in); err != nil {
