@@ -124,7 +124,8 @@ func (t *textReply) end(dst []byte, _ bool) ([]byte, bool) {
 		return dst, false
 	}
 	if t.p.call.r.includeUsage && t.usage.told {
-		dst = append(t.appendCounts(append(t.head(dst), `"choices":[],"usage":`...)), "}\n\n"...)
+		dst = t.appendCounts(append(t.head(dst), `"choices":[],"usage":`...))
+		dst = append(t.p.appendCost(dst[:len(dst)-1]), "}}\n\n"...)
 	}
 	return dst, true
 }

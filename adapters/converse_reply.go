@@ -110,6 +110,7 @@ func (t *converseReply) think(fields jsondoc.Value) {
 func (t *converseReply) aside(tier, trace jsondoc.Value) {
 	if kind := tier.Get("type"); kind.IsString() {
 		t.tier = strings.Clone(string(kind))
+		t.p.tier = strings.Clone(kind.Text())
 	}
 	if trace.IsObject() {
 		t.trace = strings.Clone(string(trace))
@@ -160,12 +161,14 @@ type converseParts struct {
 // message appends the assistant's message made of content blocks.
 func (t *converseReply) message(dst []byte, content jsondoc.Value) ([]byte, *apierror.Error) {
 	var m converseParts
+	index := int64(-1)
 	for b := range content.Elements() {
+		index++
 		if text := b.Get("text"); text.IsString() {
 			t.saidWhole(&m, text)
 		}
 		if use := b.Get("toolUse"); use.IsObject() {
-			t.calledWhole(&m, use)
+			t.calledWhole(&m, use, index)
 		}
 		if r := b.Get("reasoningContent"); r.IsObject() {
 			t.thoughtWhole(&m, r)
@@ -175,6 +178,8 @@ func (t *converseReply) message(dst []byte, content jsondoc.Value) ([]byte, *api
 		}
 	}
 	annotations := citeWhole(&m)
+	t.usage.thoughtBytes = len(m.thinking)
+	t.usage.estimate(m.thinking[:min(len(m.thinking), mostThoughts)])
 	t.p.output += int64(len(m.text) + len(m.thinking))
 	dst = append(append(append(dst, `{"role":"assistant","content":"`...), m.text...), '"')
 	if len(m.calls) > 0 {
@@ -237,7 +242,8 @@ func cutThought(text string) (thought, rest string, ok bool) {
 	return "", text, false
 }
 
-func (t *converseReply) calledWhole(m *converseParts, use jsondoc.Value) {
+// calledWhole takes the call at a place in the content, which is its index, as LiteLLM has it.
+func (t *converseReply) calledWhole(m *converseParts, use jsondoc.Value, index int64) {
 	input := use.Get("input")
 	if input == "" {
 		input = "{}"
@@ -250,7 +256,8 @@ func (t *converseReply) calledWhole(m *converseParts, use jsondoc.Value) {
 		return
 	}
 	t.p.output += int64(len(input))
-	m.calls = append(append(m.calls, `,{"id":`...), textOr(use.Get("toolUseId"))...)
+	m.calls = strconv.AppendInt(append(m.calls, `,{"index":`...), index, 10)
+	m.calls = append(append(m.calls, `,"id":`...), textOr(use.Get("toolUseId"))...)
 	m.calls = t.a.names.appendBack(append(m.calls, `,"type":"function","function":{"name":`...), use.Get("name"))
 	m.calls = appendQuoted(append(m.calls, `,"arguments":"`...), string(input))
 	m.calls = append(m.calls, `"}}`...)

@@ -169,6 +169,7 @@ func (t *converseReply) end(dst []byte, _ bool) ([]byte, bool) {
 	}
 	if t.p.call.r.includeUsage && t.usage.told {
 		dst = t.appendUsage(append(t.head(dst), `"choices":[],"usage":`...))
+		dst = append(t.p.appendCost(dst[:len(dst)-1]), '}')
 		dst = append(t.appendAside(dst), "}\n\n"...)
 	}
 	return dst, true
