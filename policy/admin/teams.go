@@ -393,7 +393,10 @@ func listTeams(c *call) (any, error) {
 		return (user == "" || isMember(d, user)) && (org == "" || text(d, "organization_id") == org)
 	})
 	byTeam := map[string][]document{}
-	for _, k := range c.keyRows(func(k *keys.Key) bool { return k.TeamID != "" }) {
+	for _, t := range teams {
+		byTeam[text(t, "team_id")] = []document{}
+	}
+	for _, k := range c.keyRows(func(k *keys.Key) bool { return byTeam[k.TeamID] != nil }) {
 		byTeam[text(k, "team_id")] = append(byTeam[text(k, "team_id")], k)
 	}
 	out := make([]document, 0, len(teams))
@@ -401,7 +404,7 @@ func listTeams(c *call) (any, error) {
 		id := text(t, "team_id")
 		one := only(teamRow(t), "/team/list")
 		one["team_memberships"] = slices.DeleteFunc(c.memberships(id, ""), func(m document) bool { return user != "" && text(m, "user_id") != user })
-		one["keys"] = append([]document{}, byTeam[id]...)
+		one["keys"] = byTeam[id]
 		out = append(out, one)
 	}
 	slices.SortFunc(out, func(a, b document) int {

@@ -3,7 +3,6 @@ package store
 import (
 	"context"
 	"database/sql"
-	"encoding/json"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -39,11 +38,10 @@ func (o *Objects) Since(ctx context.Context, version int64, each func(Object)) (
 	for rows.Next() {
 		var out Object
 		var unique sql.NullString
-		var doc string
-		if err := rows.Scan(&out.Kind, &out.ID, &out.Version, &out.Deleted, &unique, &doc); err != nil {
+		if err := rows.Scan(&out.Kind, &out.ID, &out.Version, &out.Deleted, &unique, (*[]byte)(&out.Doc)); err != nil {
 			return version, err
 		}
-		out.Unique, out.Doc = unique.String, json.RawMessage(doc)
+		out.Unique = unique.String
 		last = max(last, out.Version)
 		each(out)
 	}
