@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"errors"
 	"strconv"
 	"time"
 
@@ -187,6 +188,11 @@ func (c *Call) noMoney(r *spend.Refusal) *apierror.Error {
 	case r.Journal != nil:
 		e := apierror.New(apierror.Overloaded, 503,
 			"sluice cannot write down what this call would cost, so it does not make it. Its operator's log says why.")
+		e.RetryAfter = time.Second
+		return e
+	}
+	if errors.Is(r.Database, budget.ErrUnreachable) {
+		e := apierror.New(apierror.Overloaded, 503, "The store of shared budgets cannot be reached, so it is not known what may be spent. Try again.")
 		e.RetryAfter = time.Second
 		return e
 	}

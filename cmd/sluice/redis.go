@@ -2,12 +2,18 @@ package main
 
 import (
 	"context"
+	"crypto/rand"
 	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/extproc"
+	"github.com/sluicegw/sluice/policy/budget"
 	"github.com/sluicegw/sluice/policy/observe"
 	"github.com/sluicegw/sluice/policy/ratelimit"
+	"github.com/sluicegw/sluice/policy/spend"
 	"github.com/sluicegw/sluice/policy/store"
 )
 
@@ -58,4 +64,51 @@ func (r *instance) limiter(ctx context.Context, c *config.Config, m *observe.Met
 // rates are the limits that the configuration sets for everybody.
 func rates(c *config.Config) extproc.Rates {
 	return extproc.Rates{Parallel: int64(c.General.GlobalMaxParallelRequests), KeyParallel: int64(c.General.MaxParallelRequests)}
+}
+
+// shareBudgets has the book share its budgets with other gateways. They need a common ledger for that: with a SQLite
+// file each, a server that has lost its data could not be told what all have spent.
+func (r *instance) shareBudgets(ctx context.Context, o *spend.Options, dir string) error {
+	switch {
+	case r.redis == nil:
+		return nil
+	case !r.db.Postgres():
+		r.log.Warn("budgets are this gateway's own: to share them, gateways need a PostgreSQL beside the Redis (general_settings.database_url)")
+		return nil
+	}
+	id, err := identity(filepath.Join(dir, "gateway-id"))
+	if err != nil {
+		return err
+	}
+	o.Keeper = func(own budget.Options, database budget.Loader) budget.Keeper {
+		r.shared = budget.NewShared(budget.SharedOptions{
+			Options: own, Client: r.redis, ID: id, Database: database, Trouble: r.budgetsOutOfReach,
+			Repaired: func(rep budget.Repair) { r.book.Repaired(rep) },
+		})
+		r.shared.Beat(ctx)
+		return r.shared
+	}
+	return nil
+}
+
+func (r *instance) budgetsOutOfReach(err error) {
+	if err != nil {
+		r.log.Error("Redis is out of reach: calls that have a budget are refused (general_settings.fail_mode)", "error", err)
+		return
+	}
+	r.log.Info("Redis is back: budgets are asked again")
+}
+
+// identity is this gateway's name among those that share budgets. It lies beside the journal, whose calls it held
+// money for before a restart.
+func identity(path string) (string, error) {
+	text, err := os.ReadFile(path)
+	if id := strings.TrimSpace(string(text)); err == nil && id != "" {
+		return id, nil
+	}
+	id := rand.Text()
+	if err := os.WriteFile(path, []byte(id+"\n"), 0o600); err != nil {
+		return "", fmt.Errorf("this gateway's name cannot be written down: %w", err)
+	}
+	return id, nil
 }

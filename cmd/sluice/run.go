@@ -22,6 +22,7 @@ import (
 	"github.com/sluicegw/sluice/envoy"
 	"github.com/sluicegw/sluice/extproc"
 	"github.com/sluicegw/sluice/policy/admin"
+	"github.com/sluicegw/sluice/policy/budget"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/ledger"
 	"github.com/sluicegw/sluice/policy/ledger/journal"
@@ -42,6 +43,7 @@ type instance struct {
 	servers *servers
 
 	redis       redis.UniversalClient // nil: this gateway counts alone
+	shared      *budget.Shared        // nil: budgets are this gateway's own
 	db          *store.DB
 	databaseURL string // of the start; a reload does not move the data
 	directory   *keys.Directory

@@ -40,15 +40,8 @@ func (r *instance) openBook(ctx context.Context, c *config.Config) error {
 		Journal: j, Ledger: r.ledger, Database: r.db, Log: r.log, FailOpen: failOpen(c),
 		Calendar: calendar(c), Event: r.budgetEvent, Opening: r.opening,
 	}
-	var shared *budget.Shared
-	if r.redis != nil {
-		o.Keeper = func(b budget.Options) budget.Keeper {
-			shared = budget.NewShared(r.redis, b)
-			return shared
-		}
-		if !r.db.Postgres() {
-			r.log.Warn("budgets are shared by Redis, but each gateway has a ledger of its own: set general_settings.database_url to a PostgreSQL that all of them use")
-		}
+	if err := r.shareBudgets(ctx, &o, dir); err != nil {
+		return err
 	}
 	r.book = spend.New(o, left)
 	r.useBudgets(c)
@@ -63,16 +56,8 @@ func (r *instance) openBook(ctx context.Context, c *config.Config) error {
 	}
 	running, stop := context.WithCancel(context.WithoutCancel(ctx)) // calls go on while the instance drains
 	r.stopBook = stop
-	if shared != nil {
-		shared.Flush = r.book.FlushAll
-		shared.Trouble = func(err error) {
-			if err != nil {
-				r.log.Error("Redis, which keeps the budgets, is out of reach: calls with a budget are refused, unless the configuration lets them pass", "error", err)
-				return
-			}
-			r.log.Info("Redis, which keeps the budgets, is back")
-		}
-		go shared.Run(running)
+	if r.shared != nil {
+		go r.shared.Run(running)
 	}
 	go r.book.Run(running)
 	go r.alerts.Run(running)

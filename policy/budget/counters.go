@@ -102,9 +102,11 @@ type Hold struct {
 	Amount  money.Amount
 	parts   []part
 	room    [6]part // so that the usual hold is one allocation
-	shared  []sharedPart
 	begun   bool
 	settled bool
+
+	shared  []sharedPart // what [Shared] holds, and
+	counted *Hold        // the scopes of the call that are only counted
 }
 
 // Hold takes want on all limits at once, or less, but no less than least; or nothing. A call that costs nothing

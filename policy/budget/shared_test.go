@@ -1,9 +1,11 @@
-package budget
+package budget_test
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,205 +13,334 @@ import (
 
 	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/internal/testtools"
+	"github.com/sluicegw/sluice/policy/budget"
 )
 
-// books is a ledger for keepers: what was settled.
-type books struct {
-	mu    sync.Mutex
-	spent map[Scope]money.Amount
+// database is what processes have brought to their common database.
+type database struct {
+	mu  sync.Mutex
+	sum map[budget.Scope]money.Amount
 }
 
-func (b *books) load(_ context.Context, s Scope, _ time.Time) (money.Amount, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.spent[s], nil
-}
-
-func (b *books) add(limits []Limit, a money.Amount) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, l := range limits {
-		b.spent[l.Scope] += a
+func (d *database) add(s budget.Scope, n money.Amount) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.sum == nil {
+		d.sum = map[budget.Scope]money.Amount{}
 	}
+	d.sum[s] += n
 }
 
-func newShared(t *testing.T, server *testtools.Server, o Options) *Shared {
+func (d *database) load(_ context.Context, s budget.Scope, _ time.Time) (money.Amount, error) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.sum[s], nil
+}
+
+// patience is more than any machine needs.
+const patience = 20 * time.Second
+
+type sharedFixture struct {
+	*testing.T
+	server *testtools.Server
+	client *redis.Client
+	db     database
+}
+
+func newShared(t *testing.T) *sharedFixture {
 	t.Helper()
-	parsed, err := redis.ParseURL(server.URL)
+	f := &sharedFixture{T: t, server: testtools.Valkey(t)}
+	o, err := redis.ParseURL(f.server.URL)
 	if err != nil {
 		t.Fatal(err)
 	}
-	parsed.MaxRetries, parsed.ContextTimeoutEnabled = -1, true
-	c := redis.NewClient(parsed)
-	t.Cleanup(func() { _ = c.Close() })
-	return NewShared(c, o)
+	o.ContextTimeoutEnabled, o.MaxRetries = true, -1
+	f.client = redis.NewClient(o)
+	t.Cleanup(func() { _ = f.client.Close() })
+	return f
 }
 
-// ready waits until holds are granted.
-func ready(t *testing.T, all ...*Shared) {
-	t.Helper()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		ok := true
-		for _, s := range all {
-			s.saw(s.beat(t.Context()))
-			h, _, err := s.Hold(t.Context(), []Limit{dollars(Scope{Tag, "ready"}, None)}, 0, 0)
-			s.Settle(h, same(0))
-			ok = ok && err == nil
-		}
-		if ok {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("never ready")
-		}
+func (f *sharedFixture) process(id string, more ...func(*budget.SharedOptions)) *budget.Shared {
+	o := budget.SharedOptions{Options: budget.Options{Load: f.db.load}, Client: f.client, ID: id, Database: f.db.load, Trust: time.Millisecond, Patience: patience}
+	for _, m := range more {
+		m(&o)
 	}
+	s := budget.NewShared(o)
+	s.Beat(f.Context())
+	return s
 }
 
-func TestShared(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a real Valkey")
-	}
-	server := testtools.Valkey(t)
-	ledger := &books{spent: map[Scope]money.Amount{key: 100}}
-	now := time.Now()
-	var events []Mark
-	o := Options{Load: ledger.load, Now: func() time.Time { return now }, Event: func(e Event) { events = append(events, e.Mark) }}
-	a, b := newShared(t, server, o), newShared(t, server, o)
-	ready(t, a, b)
-	limits := []Limit{{Scope: key, Max: 1000, Soft: 300}, dollars(team, 5000), {Scope: global, Max: None}}
+var theKey = budget.Scope{Kind: budget.Key, ID: "k"}
 
-	h, e, err := a.Hold(t.Context(), limits, 600, 600)
-	if h == nil {
-		t.Fatal(e, err)
-	}
-	if _, e, _ = b.Hold(t.Context(), limits, 400, 400); e == nil || e.Spent != 100 || e.Held != 600 || !e.Busy || e.Limit.Scope != key {
-		t.Fatalf("100 from the ledger and 600 held of 1000: %+v", e)
-	}
-	less, e, err := b.Hold(t.Context(), limits, 400, 10)
-	if less == nil || less.Amount != 300 {
-		t.Fatalf("what fits is 300: %+v %+v %v", less, e, err)
-	}
-	if ok, err := b.Extend(t.Context(), less, 1); ok || err != nil {
-		t.Error("more than there is", err)
-	}
-	b.Settle(less, same(100))
-	b.Settle(less, same(100))
-	ledger.add(limits, 100)
-	if ok, err := a.Extend(t.Context(), h, 100); !ok || err != nil || h.Amount != 700 {
-		t.Error(ok, err)
-	}
-	a.Settle(h, same(650))
-	ledger.add(limits, 650)
-	if spent, _ := a.Spent(key); spent != 850 {
-		t.Errorf("spent %d", spent)
-	}
-	if len(events) != 2 || events[0] != SoftReached || events[1] != NearlySpent {
-		t.Errorf("events %v", events)
-	}
+func dollar() []budget.Limit { return []budget.Limit{{Scope: theKey, Max: money.Dollar}} }
 
-	// The server loses its data while a call is under way.
-	h, _, _ = a.Hold(t.Context(), limits, 50, 50)
-	server.Kill()
-	if _, _, err := a.Hold(t.Context(), limits, 1, 1); !errors.Is(err, ErrUnreachable) {
-		t.Errorf("without a server: %v", err)
-	}
-	began := time.Now()
-	if _, _, err := a.Hold(t.Context(), limits, 1, 1); !errors.Is(err, ErrUnreachable) || time.Since(began) > 50*time.Millisecond {
-		t.Errorf("the next one took %s: %v", time.Since(began), err)
-	}
-	server.Restart()
-	a.saw(a.beat(t.Context()))
-	b.saw(b.beat(t.Context()))
-	if _, _, err := b.Hold(t.Context(), limits, 1, 1); !errors.Is(err, ErrReopening) {
-		t.Errorf("the data was lost, and a call got: %v", err)
-	}
-	ready(t, a, b)
-	if _, e, err := b.Hold(t.Context(), limits, 101, 101); e == nil || e.Spent != 850 || e.Held != 50 {
-		t.Errorf("850 spent and 50 held by the other process: %+v %v", e, err)
-	}
-	a.Settle(h, same(50))
-
-	// A new window begins with nothing, and a call of the old one does not count in it.
-	daily := []Limit{{Scope: Scope{User, "u"}, Max: 100, Window: Window{Days: 1}}}
-	old, _, _ := a.Hold(t.Context(), daily, 100, 100)
-	now = now.Add(24 * time.Hour)
-	young, e, err := b.Hold(t.Context(), daily, 100, 100)
-	if young == nil {
-		t.Fatal(e, err)
-	}
-	a.Settle(old, same(100))
-	b.Settle(young, same(40))
-	if _, e, _ := a.Hold(t.Context(), daily, 100, 100); e == nil || e.Spent != 40 || e.Held != 0 {
-		t.Errorf("%+v", e)
-	}
-	// What an administrator sets is known everywhere.
-	ledger.mu.Lock()
-	ledger.spent[key] = 0
-	ledger.mu.Unlock()
-	a.Forget(key)
-	if h, e, err := b.Hold(t.Context(), limits, 1000, 1000); h == nil {
-		t.Error(e, err)
-	}
-}
-
-// Three processes at once never spend more than there is.
-func TestSharedByMany(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a real Valkey")
-	}
-	server := testtools.Valkey(t)
-	var all []*Shared
-	for range 3 {
-		all = append(all, newShared(t, server, Options{}))
-	}
-	ready(t, all...)
-	limits := []Limit{dollars(global, None), dollars(key, 1000), dollars(team, 900)}
-	var wg sync.WaitGroup
-	var total sync.Map
-	for i := range 12 {
-		wg.Go(func() {
-			s, sum := all[i%3], money.Amount(0)
-			for range 60 {
-				h, e, err := s.Hold(context.Background(), limits, 3, 3)
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				if e == nil {
-					s.Settle(h, same(2))
-					sum += 2
-				}
-			}
-			total.Store(i, sum)
-		})
-	}
-	wg.Wait()
-	sum := money.Amount(0)
-	total.Range(func(_, v any) bool { sum += v.(money.Amount); return true })
-	if sum > 900 || sum < 896 {
-		t.Errorf("spent %d of 900", sum)
-	}
-}
-
-func BenchmarkShared(b *testing.B) {
-	server := testtools.Valkey(b)
-	parsed, _ := redis.ParseURL(server.URL)
-	c := redis.NewClient(parsed)
-	defer func() { _ = c.Close() }()
-	s := NewShared(c, Options{})
+// hold holds a cent, waiting for others' calls, and fails the test on an error.
+func (f *sharedFixture) hold(s *budget.Shared) *budget.Hold {
+	f.Helper()
 	for {
-		_ = s.beat(context.Background())
-		if _, _, err := s.Hold(context.Background(), []Limit{dollars(key, None)}, 0, 0); err == nil {
+		h, exceeded, err := s.Hold(f.Context(), dollar(), money.Cent, money.Cent)
+		switch {
+		case err != nil:
+			f.Fatal(err)
+		case exceeded != nil && exceeded.Busy:
+			<-exceeded.Changed
+			continue
+		}
+		return h
+	}
+}
+
+func costs(n money.Amount) func(budget.Scope) money.Amount {
+	return func(budget.Scope) money.Amount { return n }
+}
+
+// TestSharedDollar: three processes spend a dollar, and not a cent more or less.
+func TestSharedDollar(t *testing.T) {
+	f := newShared(t)
+	var spent atomic.Int64
+	var all sync.WaitGroup
+	for i := range 3 {
+		s := f.process(fmt.Sprint("p", i))
+		for range 20 {
+			all.Go(func() {
+				for range 5 {
+					if h := f.hold(s); h != nil {
+						s.Settle(h, costs(h.Amount))
+						spent.Add(int64(h.Amount))
+					}
+				}
+			})
+		}
+	}
+	all.Wait()
+	if got := money.Amount(spent.Load()); got != money.Dollar {
+		t.Errorf("$%s were spent", got)
+	}
+}
+
+// TestSharedLosesItsData: a server that comes back empty is told what is held, what was settled and what the
+// database has.
+func TestSharedLosesItsData(t *testing.T) {
+	f := newShared(t)
+	a, b := f.process("a"), f.process("b")
+	held := f.hold(a)
+	for range 30 {
+		a.Settle(f.hold(a), costs(money.Cent))
+	}
+	f.db.add(theKey, 10*money.Cent) // ten of a's thirty
+	a.Flushed([]budget.Cost{{Scope: theKey, Began: time.Now(), Amount: 10 * money.Cent}})
+	if err := f.client.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	a.Beat(t.Context())
+	b.Beat(t.Context())
+	n := 0
+	for {
+		h, exceeded, err := b.Hold(t.Context(), dollar(), money.Cent, money.Cent)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if exceeded != nil {
+			if !exceeded.Busy || exceeded.Held != money.Cent || exceeded.Spent != 99*money.Cent {
+				t.Errorf("%+v", exceeded)
+			}
 			break
 		}
-		time.Sleep(100 * time.Millisecond)
+		b.Settle(h, costs(money.Cent))
+		n++
 	}
-	limits := []Limit{dollars(global, 1<<50), dollars(team, 1<<50), dollars(Scope{User, "u"}, 1<<50), dollars(key, 1<<50)}
-	for b.Loop() {
-		h, e, err := s.Hold(context.Background(), limits, 3, 3)
-		if h == nil {
-			b.Fatal(e, err)
+	if n != 69 {
+		t.Errorf("%d cents were left of a dollar with 30 spent and one held", n)
+	}
+	a.Settle(held, costs(0))
+	if h := f.hold(b); h == nil {
+		t.Error("what was given back is not there")
+	}
+}
+
+// TestSharedIsNotTrustedAtOnce: a server that has just lost its data is not asked before others could tell it theirs.
+func TestSharedIsNotTrustedAtOnce(t *testing.T) {
+	f := newShared(t)
+	trust := func(o *budget.SharedOptions) { o.Trust = 300 * time.Millisecond }
+	began := time.Now()
+	s := f.process("a", trust)
+	f.hold(s)
+	if waited := time.Since(began); waited < 250*time.Millisecond {
+		t.Errorf("asked after %v", waited)
+	}
+}
+
+// TestSharedAfterACrash: what a killed process held is there again once it is back, and its settled costs count.
+func TestSharedAfterACrash(t *testing.T) {
+	f := newShared(t)
+	crashed, other := f.process("a"), f.process("b")
+	for range 50 {
+		crashed.Settle(f.hold(crashed), costs(money.Cent))
+	}
+	for range 50 {
+		f.hold(crashed) // nobody ends these
+	}
+	if _, exceeded, err := other.Hold(t.Context(), dollar(), money.Cent, money.Cent); err != nil || exceeded == nil {
+		t.Fatalf("%+v, %v", exceeded, err)
+	}
+	f.db.add(theKey, 50*money.Cent+20*money.Cent) // its journal: what was settled, and orphans at less than they held
+	again := f.process("a")
+	if err := again.Rejoin(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	for ; n < 100; n++ {
+		if h, exceeded, err := other.Hold(t.Context(), dollar(), money.Cent, money.Cent); err != nil || exceeded != nil {
+			break
+		} else {
+			other.Settle(h, costs(money.Cent))
 		}
-		s.Settle(h, same(2))
+	}
+	if n != 30 {
+		t.Errorf("%d cents were left of 30", n)
+	}
+}
+
+// TestSharedOutOfReach: holds fail at once, calls under way end, and what they did cost counts later.
+func TestSharedOutOfReach(t *testing.T) {
+	f := newShared(t)
+	var told []bool
+	s := f.process("a", func(o *budget.SharedOptions) {
+		o.Trouble, o.Patience = func(err error) { told = append(told, err != nil) }, time.Second
+	})
+	held := f.hold(s)
+	f.server.Pause()
+	for range 3 { // one late answer is a busy machine
+		if _, _, err := s.Hold(t.Context(), dollar(), money.Cent, money.Cent); !errors.Is(err, budget.ErrUnreachable) {
+			t.Fatal(err)
+		}
+	}
+	if s.Reachable() {
+		t.Error("the server is said to answer")
+	}
+	s.Settle(held, costs(60*money.Cent))
+	f.server.Resume()
+	for i := 0; !s.Reachable(); i++ {
+		if s.Beat(t.Context()); i > 100 {
+			t.Fatal("it is not found again")
+		}
+	}
+	h, exceeded, err := s.Hold(t.Context(), dollar(), money.Dollar, money.Cent)
+	if err != nil || exceeded != nil || h.Amount != 40*money.Cent {
+		t.Errorf("%+v, %+v, %v: 40 cents are left", h, exceeded, err)
+	}
+	if fmt.Sprint(told) != "[true false]" {
+		t.Errorf("told %v", told)
+	}
+}
+
+// TestSharedWindow: a budget begins anew, and calls that began before do not count in it.
+func TestSharedWindow(t *testing.T) {
+	f := newShared(t)
+	now := time.Date(2026, 11, 25, 23, 50, 0, 0, time.UTC)
+	s := f.process("a", func(o *budget.SharedOptions) { o.Now = func() time.Time { return now } })
+	daily := []budget.Limit{{Scope: theKey, Max: money.Dollar, Window: budget.Window{Days: 1}}}
+	late, _, err := s.Hold(t.Context(), daily, money.Dollar, money.Dollar)
+	if err != nil || late == nil {
+		t.Fatal(late, err)
+	}
+	now = now.Add(time.Hour)
+	next, exceeded, err := s.Hold(t.Context(), daily, money.Dollar, money.Dollar)
+	if err != nil || exceeded != nil {
+		t.Fatalf("%+v, %v: a new day", exceeded, err)
+	}
+	s.Settle(late, costs(money.Dollar))
+	s.Settle(next, costs(30*money.Cent))
+	if h, exceeded, err := s.Hold(t.Context(), daily, money.Dollar, money.Cent); err != nil || exceeded != nil || h.Amount != 70*money.Cent {
+		t.Errorf("%+v, %+v, %v: 70 cents are left of the new day", h, exceeded, err)
+	}
+}
+
+// TestSharedMarks: each mark is told once, whichever process reaches it.
+func TestSharedMarks(t *testing.T) {
+	f := newShared(t)
+	var mu sync.Mutex
+	told := map[budget.Mark]int{}
+	event := func(o *budget.SharedOptions) {
+		o.Event = func(e budget.Event) { mu.Lock(); told[e.Mark]++; mu.Unlock() }
+	}
+	a, b := f.process("a", event), f.process("b", event)
+	limits := []budget.Limit{{Scope: theKey, Max: money.Dollar, Soft: 50 * money.Cent}}
+	for i := range 10 {
+		s := []*budget.Shared{a, b}[i%2]
+		h, _, err := s.Hold(t.Context(), limits, 10*money.Cent, 0)
+		if err != nil || h == nil {
+			t.Fatal(err)
+		}
+		s.Settle(h, costs(10*money.Cent))
+	}
+	if told[budget.SoftReached] != 1 || told[budget.NearlySpent] != 1 || told[budget.AllSpent] != 1 {
+		t.Errorf("%v", told)
+	}
+}
+
+// TestSharedReconcile: a counter that is off is put right, and one that is right is left.
+func TestSharedReconcile(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a difference has to last for some seconds")
+	}
+	f := newShared(t)
+	s := f.process("a")
+	for range 10 {
+		s.Settle(f.hold(s), costs(money.Cent))
+	}
+	f.db.add(theKey, 4*money.Cent)
+	s.Flushed([]budget.Cost{{Scope: theKey, Began: time.Now(), Amount: 4 * money.Cent}})
+	if repairs, err := s.Reconcile(t.Context()); err != nil || len(repairs) != 0 {
+		t.Errorf("%v, %v", repairs, err)
+	}
+	f.client.Del(t.Context(), "{sluice}:budget-reconciler")
+	f.client.HIncrBy(t.Context(), "{sluice}:budget:key:k", "s", int64(7*money.Cent))
+	repairs, err := s.Reconcile(t.Context())
+	if err != nil || len(repairs) != 1 || repairs[0].Counter != 17*money.Cent || repairs[0].True != 10*money.Cent {
+		t.Errorf("%v, %v", repairs, err)
+	}
+	if h, _, _ := s.Hold(t.Context(), dollar(), money.Dollar, money.Cent); h == nil || h.Amount != 90*money.Cent {
+		t.Errorf("%+v: 90 cents are left", h)
+	}
+}
+
+// TestSharedCountsOnly: a scope without a budget stays in the process.
+func TestSharedCountsOnly(t *testing.T) {
+	f := newShared(t)
+	s := f.process("a")
+	only := []budget.Limit{{Scope: theKey, Max: budget.None}}
+	h, _, err := s.Hold(t.Context(), only, money.Cent, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.Settle(h, costs(money.Cent))
+	if spent, known := s.Spent(theKey); !known || spent != money.Cent {
+		t.Errorf("%s, %v", spent, known)
+	}
+	if n := f.client.Exists(t.Context(), "{sluice}:budget:key:k").Val(); n != 0 {
+		t.Error("it is on the server")
+	}
+}
+
+func BenchmarkSharedHoldSettle(b *testing.B) {
+	server := testtools.Valkey(b)
+	o, _ := redis.ParseURL(server.URL)
+	o.ContextTimeoutEnabled = true
+	client := redis.NewClient(o)
+	defer func() { _ = client.Close() }()
+	var db database
+	s := budget.NewShared(budget.SharedOptions{Options: budget.Options{Load: db.load}, Client: client, ID: "a", Database: db.load, Trust: time.Nanosecond})
+	s.Beat(b.Context())
+	limits := []budget.Limit{
+		{Scope: budget.Scope{Kind: budget.Global}, Max: money.Most}, {Scope: budget.Scope{Kind: budget.Team, ID: "t"}, Max: money.Most},
+		{Scope: theKey, Max: money.Most},
+	}
+	for b.Loop() {
+		h, _, err := s.Hold(b.Context(), limits, money.Cent, 0)
+		if err != nil {
+			b.Fatal(err)
+		}
+		s.Settle(h, costs(1))
 	}
 }

@@ -29,8 +29,9 @@ type Options struct {
 	// FlushEvery is the longest that a settled call waits for the database; 0: 1 s.
 	FlushEvery time.Duration
 	Calendar   budget.Calendar
-	// Keeper makes what keeps the budgets; nil: counters in memory.
-	Keeper func(budget.Options) budget.Keeper
+	// Keeper makes what keeps the budgets; database tells what a scope has spent without what is on its way there.
+	// nil: counters in memory.
+	Keeper func(o budget.Options, database budget.Loader) budget.Keeper
 	Event  func(budget.Event)
 	// Opening is what a scope had spent before the ledger began, as far as it counts in its window; nil: nothing.
 	Opening func(budget.Scope) money.Amount
@@ -47,6 +48,7 @@ type Readiness interface {
 type Book struct {
 	o        Options
 	counters budget.Keeper
+	rejoined bool // of Run's goroutine
 	failOpen atomic.Bool
 
 	flushing sync.Mutex // rows are written by one at a time
@@ -73,7 +75,7 @@ func New(o Options, left []journal.Entry) *Book {
 	b.failOpen.Store(o.FailOpen)
 	options := budget.Options{Calendar: o.Calendar, Load: b.load, Now: o.Now, Event: o.Event}
 	if o.Keeper != nil {
-		b.counters = o.Keeper(options)
+		b.counters = o.Keeper(options, b.database)
 	} else {
 		b.counters = budget.NewCounters(options)
 	}
@@ -157,10 +159,7 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 			a.Tighter, least = nil, b.atFirst(a)
 			continue
 		}
-		reopening := errors.Is(err, budget.ErrReopening)
 		switch {
-		case reopening && b.o.Wait > 0: // a moment's pause
-			exceeded = pause()
 		case err != nil && b.failOpen.Load():
 			return nil, nil
 		case err != nil:
@@ -183,9 +182,6 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 		case <-ctx.Done():
 			return nil, &Refusal{Exceeded: exceeded}
 		case <-timeout:
-			if reopening {
-				return nil, &Refusal{Database: err}
-			}
 			if least > a.Least {
 				least = a.Least
 				continue
@@ -194,15 +190,6 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 		}
 	}
 }
-
-// pause is a reason to wait that goes by itself.
-func pause() *budget.Exceeded {
-	changed := make(chan struct{})
-	time.AfterFunc(reopeningPause, func() { close(changed) })
-	return &budget.Exceeded{Busy: true, Changed: changed}
-}
-
-const reopeningPause = 50 * time.Millisecond
 
 // atFirst is the least that an ask takes before it has waited.
 func (b *Book) atFirst(a *Ask) money.Amount {
@@ -273,12 +260,9 @@ func (b *Book) load(ctx context.Context, s budget.Scope, since time.Time) (money
 	b.flushing.Lock()
 	defer b.flushing.Unlock()
 	scope := ledger.Scope{Kind: s.Kind.String(), ID: s.ID}
-	sum, set, err := b.o.Ledger.Since(ctx, scope, since)
+	sum, err := b.database(ctx, s, since)
 	if err != nil {
 		return 0, err
-	}
-	if !set && b.o.Opening != nil {
-		sum = sum.Plus(b.o.Opening(s))
 	}
 	bad := b.o.Journal.Unflushed(func(payload []byte) {
 		for _, r := range readRows(payload) {

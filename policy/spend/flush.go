@@ -69,6 +69,9 @@ func (b *Book) Run(ctx context.Context) {
 		case <-b.o.Database.Ready():
 		}
 		err := b.FlushAll(ctx)
+		if err == nil {
+			b.rejoin(ctx)
+		}
 		wait = b.o.FlushEvery
 		if err != nil {
 			wait = mostWait
@@ -146,13 +149,17 @@ func (b *Book) flush(ctx context.Context) (n int, err error) {
 	b.loose.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, flushTimeout)
 	defer cancel()
-	if err := b.o.Ledger.Write(ctx, append(rows, own...)); err != nil {
+	rows = append(rows, own...)
+	if err := b.o.Ledger.Write(ctx, rows); err != nil {
 		b.o.Journal.Return(entries)
 		b.keep(own)
 		return 0, err
 	}
 	b.o.Journal.Flushed(entries)
-	b.flushed.Add(int64(len(rows) + len(own)))
+	b.flushed.Add(int64(len(rows)))
+	if _, ok := b.counters.(shared); ok {
+		b.counters.Flushed(flushedCosts(rows))
+	}
 	return len(entries), nil
 }
 

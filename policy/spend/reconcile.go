@@ -43,9 +43,7 @@ func (b *Book) Reconcile(ctx context.Context) (corrected int) {
 		}
 		if b.counters.Correct(s.Scope, s.Since, sum) != 0 {
 			corrected++
-			b.repaired.Add(1)
-			b.o.Log.Warn("a budget's counter was not what the ledger says, and was put right", "scope", s.Scope.Kind.String(),
-				"id", s.Scope.ID, "counter", s.Spent.String(), "ledger", sum.String())
+			b.Repaired(budget.Repair{Scope: s.Scope, Counter: s.Spent, True: sum})
 		}
 	})
 	b.suspect = suspect

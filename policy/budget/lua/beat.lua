@@ -1,13 +1,20 @@
--- Says that a process lives, and which epoch it is in. When the data was lost there is none: a new one begins, which
--- opens once every process had the time to write down what its calls hold.
--- KEYS: the processes, the epoch. ARGV: the process, a new epoch, milliseconds until that opens.
-local t = redis.call('TIME')
-local now = t[1] * 1000 + math.floor(t[2] / 1000)
-redis.call('ZADD', KEYS[1], now, ARGV[1])
-redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now - 60000)
-local id = redis.call('HGET', KEYS[2], 'id')
-if not id then
-  id = ARGV[2]
-  redis.call('HSET', KEYS[2], 'id', id, 'opens', now + ARGV[3])
+-- Tells that a process lives, and gives back what those hold that have been silent for too long.
+-- KEYS: the processes, the epoch. ARGV: the process, after how many microseconds of silence a process is given up, the
+-- beginning of the names of the sets of scopes that processes have touched.
+-- Returns the epoch, and how many processes were given up.
+local function int(n) return string.format('%.0f', n) end
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+redis.call('ZADD', KEYS[1], int(now), ARGV[1])
+if redis.call('EXISTS', KEYS[2]) == 0 then redis.call('SET', KEYS[2], int(now) .. ':' .. ARGV[1]) end
+local given = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', int(now - tonumber(ARGV[2])))
+for _, p in ipairs(given) do
+  for _, key in ipairs(redis.call('SMEMBERS', ARGV[3] .. p)) do
+    redis.call('HDEL', key, 'h:' .. p, 'u:' .. p)
+    redis.call('HINCRBY', key, 'v', 1)
+    redis.call('HDEL', key, 'k') -- what it had settled may be in the database by now
+  end
+  redis.call('DEL', ARGV[3] .. p)
+  redis.call('ZREM', KEYS[1], p)
 end
-return {id, tonumber(redis.call('HGET', KEYS[2], 'opens')) - now}
+return {redis.call('GET', KEYS[2]), #given}

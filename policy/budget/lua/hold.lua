@@ -1,49 +1,70 @@
--- Holds an amount on all scopes of a call, or on none. One hash a scope: w, the beginning of the window at hand; d, how
--- long windows are; s, what was spent in it; t, the marks that were told; h:PROCESS, what a process's calls hold.
--- KEYS: the processes, the epoch, then the scopes. ARGV: the caller, its epoch, what is wanted, the least, whether to
--- add to a hold (1) or to make one (0); then for each scope: since, duration, max (below 0: none), seconds to live, and
--- the window of the hold that is added to. The answer: a code (0 held, 1 a scope is not known, 2 a scope has no room, 3
--- another epoch), the amount or the scope's number, its spent, its held; then each scope's window.
-local t = redis.call('TIME')
-local now = t[1] * 1000
-if redis.call('HGET', KEYS[2], 'id') ~= ARGV[2] or now < tonumber(redis.call('HGET', KEYS[2], 'opens') or 0) then
-  return {3, 0, 0, 0}
+-- Holds money for a call on all of its scopes, or on none.
+-- KEYS: the epoch, the set of scopes that this process has touched, its generation; then a hash for each scope.
+-- ARGV: the process, the epoch it knows, its generation, want, least, and how many microseconds a new epoch is not
+--       trusted; then for each scope its maximum (-1: none) and the beginning of its window in microseconds since 1970.
+-- A scope's hash: w the window's beginning, s what was spent in it, k 1 once that is known, v how often a process has
+-- written its own anew, t the marks that were told; by process h:P what its calls hold, u:P what is settled and not in
+-- the database yet.
+-- A process that writes its own anew takes the next generation: what it had sent before, and was not answered in
+-- time, may still be on its way, and must not count any more.
+-- Returns what happened and its particulars: "ok" amount, then of each scope what is spent and when its window began;
+-- "full" number, spent, held; "unknown" number, spent, not in the database, version; "epoch" the one that there is: the
+-- process has to write its own; "warming" microseconds.
+local function int(n) return string.format('%.0f', n) end
+local me, known, want, least, trust = ARGV[1], ARGV[2], tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
+
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local epoch = redis.call('GET', KEYS[1])
+if not epoch then
+  epoch = int(now) .. ':' .. me
+  redis.call('SET', KEYS[1], epoch)
 end
-local live = {}
-for _, p in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], now - 15000, '+inf')) do live[p] = true end
-local amount, least, adding = tonumber(ARGV[3]), tonumber(ARGV[4]), ARGV[5] == '1'
-local out = {0, 0, 0, 0}
-for i = 3, #KEYS do
-  local a = 6 + (i - 3) * 5
-  local since, duration, max, window = tonumber(ARGV[a]), ARGV[a + 1], tonumber(ARGV[a + 2]), ARGV[a + 4]
-  local all = redis.call('HGETALL', KEYS[i])
-  local f, held = {}, 0
+if epoch ~= known or redis.call('GET', KEYS[3]) ~= ARGV[3] then return {'epoch', epoch} end
+-- A server that has lost its data is not asked before every process had the time to say what it holds.
+local age = now - tonumber(string.match(epoch, '^%d+'))
+if age < trust then return {'warming', trust - age} end
+
+local amount, spent, windows = want, {}, {}
+for i = 1, #KEYS - 3 do
+  local key, a = KEYS[i + 3], 5 + 2 * i
+  local max, since = tonumber(ARGV[a]), tonumber(ARGV[a + 1])
+  local all = redis.call('HGETALL', key)
+  local window, s, k, v, held, unflushed = nil, 0, nil, 0, 0, 0
   for j = 1, #all, 2 do
-    f[all[j]] = all[j + 1]
-    if string.sub(all[j], 1, 2) == 'h:' then
-      if live[string.sub(all[j], 3)] then held = held + tonumber(all[j + 1]) else redis.call('HDEL', KEYS[i], all[j]) end
+    local field, kind = all[j], string.sub(all[j], 1, 2)
+    if field == 'w' then window = tonumber(all[j + 1])
+    elseif field == 's' then s = tonumber(all[j + 1])
+    elseif field == 'k' then k = true
+    elseif field == 'v' then v = tonumber(all[j + 1])
+    elseif kind == 'h:' then held = held + tonumber(all[j + 1])
+    elseif kind == 'u:' then unflushed = unflushed + tonumber(all[j + 1])
     end
   end
-  if not f.w or f.d ~= duration then return {1, i - 2, 0, 0} end
-  local spent = tonumber(f.s)
-  if tonumber(f.w) < since then -- the budget begins anew; calls of the window before hold nothing of it
-    redis.call('DEL', KEYS[i])
-    redis.call('HSET', KEYS[i], 'w', ARGV[a], 'd', duration, 's', 0, 't', 0)
-    f.w, spent, held = ARGV[a], 0, 0
+  if window and window < since then -- the budget begins anew
+    redis.call('DEL', key)
+    redis.call('HSET', key, 'w', int(since), 's', 0, 'k', 1)
+    window, s, k, held = since, 0, true, 0
   end
-  out[#out + 1] = f.w
-  if max >= 0 and amount > 0 and not (adding and window ~= f.w) then
-    local room = max - spent - held
+  if not window then redis.call('HSET', key, 'w', int(since)) end
+  if not k then return {'unknown', i, int(s), int(unflushed), v} end
+  spent[i], windows[i] = int(s), int(window or since)
+  if max >= 0 and want > 0 then
+    local room = max - s - held
     if room < amount then
-      if room >= least and room > 0 and not adding then amount = room
-      else return {2, i - 2, spent, held} end
+      if room >= least and room > 0 then
+        amount = room
+      else
+        return {'full', i, int(s), int(held)}
+      end
     end
   end
 end
-for i = 3, #KEYS do
-  local a = 6 + (i - 3) * 5
-  if not (adding and ARGV[a + 4] ~= out[2 + i]) then redis.call('HINCRBY', KEYS[i], 'h:' .. ARGV[1], string.format('%.0f', amount)) end
-  redis.call('EXPIRE', KEYS[i], ARGV[a + 3])
+local out = {'ok', int(amount)}
+for i = 1, #KEYS - 3 do
+  redis.call('HINCRBY', KEYS[i + 3], 'h:' .. me, int(amount))
+  redis.call('EXPIRE', KEYS[i + 3], 3456000) -- forty days: what is idle so long is summed anew
+  redis.call('SADD', KEYS[2], KEYS[i + 3])
+  out[#out + 1], out[#out + 2] = spent[i], windows[i]
 end
-out[2] = amount
 return out

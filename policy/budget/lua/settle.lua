@@ -1,25 +1,36 @@
--- Ends a hold. KEYS: the scopes. ARGV: the process; then for each scope: the window of the hold, what was held, what it
--- cost, max, soft. The answer: for each scope what is spent now (-1: another window), and the marks that this reached.
-local out = {}
-for i = 1, #KEYS do
-  local a = 2 + (i - 1) * 5
-  if redis.call('HGET', KEYS[i], 'w') == ARGV[a] then
-    local mine = 'h:' .. ARGV[1]
-    local left = tonumber(redis.call('HGET', KEYS[i], mine) or 0) - tonumber(ARGV[a + 1])
-    if left > 0 then redis.call('HSET', KEYS[i], mine, string.format('%.0f', left)) else redis.call('HDEL', KEYS[i], mine) end
-    local spent = redis.call('HINCRBY', KEYS[i], 's', ARGV[a + 2])
-    local max, soft = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
-    local told, bits = tonumber(redis.call('HGET', KEYS[i], 't') or 0), 0
-    if soft > 0 and spent >= soft then bits = bits + 1 end
-    if max > 0 and spent >= max / 5 * 4 then bits = bits + 2 end
-    if max > 0 and spent >= max then bits = bits + 4 end
-    local new = bit.band(bits, bit.bnot(told))
-    if new ~= 0 then redis.call('HSET', KEYS[i], 't', bit.bor(told, bits)) end
-    out[#out + 1] = spent
-    out[#out + 1] = new
+-- Ends a call's hold with what it did cost.
+-- KEYS: the process's generation; then a hash for each scope (see hold.lua).
+-- ARGV: the process, its generation; then for each scope the beginning of the window the call began in, what it held, what it cost,
+--       the soft and the hard maximum (0 and -1: none).
+-- Returns for each scope what is spent now, and the marks reached by this call (1 soft, 2 80 %, 4 all); -1 if the
+-- budget has begun anew since. Nothing, if the generation is another.
+local function int(n) return string.format('%.0f', n) end
+local me, out = ARGV[1], {}
+if redis.call('GET', KEYS[1]) ~= ARGV[2] then return {} end
+for i = 1, #KEYS - 1 do
+  local key, a = KEYS[i + 1], 5 * i - 2
+  local since, held, cost = ARGV[a], tonumber(ARGV[a + 1]), tonumber(ARGV[a + 2])
+  local soft, max = tonumber(ARGV[a + 3]), tonumber(ARGV[a + 4])
+  if redis.call('HGET', key, 'w') ~= since then
+    out[#out + 1], out[#out + 2] = -1, 0
   else
-    out[#out + 1] = -1
-    out[#out + 1] = 0
+    if redis.call('HINCRBY', key, 'h:' .. me, int(-held)) <= 0 then redis.call('HDEL', key, 'h:' .. me) end
+    local spent = tonumber(redis.call('HGET', key, 's') or '0')
+    if cost ~= 0 then
+      spent = redis.call('HINCRBY', key, 's', int(cost))
+      redis.call('HINCRBY', key, 'u:' .. me, int(cost))
+    end
+    local told, reached = tonumber(redis.call('HGET', key, 't') or '0'), 0
+    local function mark(bit, at)
+      if at > 0 and spent >= at then
+        if math.floor(told / bit) % 2 == 0 then reached = reached + bit end
+      end
+    end
+    mark(1, soft)
+    mark(2, math.floor(max / 5) * 4)
+    mark(4, max)
+    if reached > 0 then redis.call('HSET', key, 't', told + reached) end
+    out[#out + 1], out[#out + 2] = spent, reached
   end
 end
 return out
