@@ -284,13 +284,20 @@ func (l *load) compare(t testing.TB, b *biller, of map[string][]ledger.Row) (com
 
 // TestKilledUnderLoad: SIGKILL again and again.
 func TestKilledUnderLoad(t *testing.T) {
-	rounds := 3
 	if testing.Short() {
 		t.Skip("several starts")
 	}
-	if s := os.Getenv("SOAKTIME"); s != "" {
-		rounds = 30
+	killedUnderLoad(t, 3)
+}
+
+func TestSoakKilledUnderLoad(t *testing.T) {
+	if os.Getenv("SLUICE_SOAK") == "" {
+		t.Skip("run by make soak")
 	}
+	killedUnderLoad(t, 30)
+}
+
+func killedUnderLoad(t *testing.T, rounds int) {
 	b := newBiller(t, 10*time.Millisecond)
 	data := testtools.Dir(t)
 	var loads []*load
@@ -337,10 +344,17 @@ func TestDatabaseAway(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a real PostgreSQL")
 	}
-	away := 10 * time.Second
-	if os.Getenv("SOAKTIME") != "" {
-		away = time.Minute
+	databaseAway(t, 10*time.Second)
+}
+
+func TestSoakDatabaseAway(t *testing.T) {
+	if os.Getenv("SLUICE_SOAK") == "" {
+		t.Skip("run by make soak")
 	}
+	databaseAway(t, time.Minute)
+}
+
+func databaseAway(t *testing.T, away time.Duration) {
 	pg := testtools.Postgres(t)
 	b := newBiller(t, 10*time.Millisecond)
 	g := start(t, b.config("  max_budget: 1000\n  database_url: "+pg.URL))
@@ -488,6 +502,9 @@ func scrape(t testing.TB, g *gateway) string {
 // TestWhatAttemptsCost goes through the ways in which an attempt ends. The prompt is 27 bytes of messages, about 8 tokens;
 // a token costs $0.0001.
 func TestWhatAttemptsCost(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a start for each")
+	}
 	p, err := provider.Listen("127.0.0.1:0", provider.Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -138,6 +138,9 @@ func (c *call) dailyReport(l *ledger.Ledger, p ledger.Period, only map[ledger.By
 			m := members[id]
 			if m == nil {
 				m = &member{name: id}
+				if id == "" && names != nil {
+					m.name = "Unassigned Team" // LiteLLM's
+				}
 				if alias, ok := names[id]; ok {
 					m.name = alias
 				}

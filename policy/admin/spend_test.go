@@ -67,7 +67,7 @@ func TestSpend(t *testing.T) {
 			{mine, "/spend/tags?group_by=key", `[{"group":"KEY1","log_count":4,"total_spend":0.16}]`},
 			{other, "/spend/tags?group_by=key", `[{"group":"KEY2","log_count":4,"total_spend":0.2}]`},
 			{master, "/global/spend/report?start_date=2026-01-31&end_date=2026-01-31", `[{"group_by_day":"2026-01-31T00:00:00+00:00","teams":[` +
-				`{"metadata":[{"api_key":"KEY1","model":"gpt-4o","spend":0.07,"total_tokens":15}],"team_name":"","total_spend":0.07},` +
+				`{"metadata":[{"api_key":"KEY1","model":"gpt-4o","spend":0.07,"total_tokens":15}],"team_name":"Unassigned Team","total_spend":0.07},` +
 				`{"metadata":[{"api_key":"KEY2","model":"gpt-4o","spend":0.08,"total_tokens":15}],"team_name":"search","total_spend":0.08}]}]`},
 			{master, "/global/spend/report?group_by=internal_user_id&" + january, `[{"internal_user_id":"","model_details":[{"model":"gpt-4o","total_cost":0.2,"total_input_tokens":40,"total_output_tokens":20}],"total_cost":0.2,"total_input_tokens":40,"total_output_tokens":20},` +
 				`{"internal_user_id":"u1","model_details":[{"model":"gpt-4o","total_cost":0.16,"total_input_tokens":40,"total_output_tokens":20}],"total_cost":0.16,"total_input_tokens":40,"total_output_tokens":20}]`},

@@ -52,6 +52,7 @@ type Book struct {
 	failOpen atomic.Bool
 
 	flushing sync.Mutex // rows are written by one at a time
+	doubtful []budget.Scope // guarded by flushing
 	wake     chan struct{}
 	loose    loose
 	unwell   atomic.Pointer[error] // why rows are not written; nil: they are

@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicegw/sluice/policy/budget"
 	"github.com/sluicegw/sluice/policy/ledger"
 	"github.com/sluicegw/sluice/policy/ledger/journal"
 )
@@ -50,10 +51,41 @@ func (b *Book) settleOrphans(left []journal.Entry) {
 			continue
 		}
 		n++
+		for _, r := range readRows(e.Intent) {
+			b.doubtful = append(b.doubtful, scopesOf(&r)...)
+		}
 	}
 	b.orphans.Store(int64(n))
 	if n > 0 {
 		b.o.Log.Warn("calls of a process that ended suddenly were settled at their reservations", "calls", n)
+	}
+}
+
+// scopesOf are all scopes that a row may count in.
+func scopesOf(r *ledger.Row) []budget.Scope {
+	all := []budget.Scope{
+		{}, {Kind: budget.Key, ID: r.Key}, {Kind: budget.Team, ID: r.Team}, {Kind: budget.User, ID: r.User}, {Kind: budget.Customer, ID: r.Customer},
+		{Kind: budget.Member, ID: r.Team + "\x1f" + r.User}, {Kind: budget.KeyModel, ID: r.Key + "/" + r.Group}, {Kind: budget.Provider, ID: r.Provider},
+	}
+	for _, tag := range r.Tags {
+		all = append(all, budget.Scope{Kind: budget.Tag, ID: tag})
+	}
+	return all
+}
+
+// settleDoubts has budgets read anew that an earlier process's calls count in: whoever keeps them for several processes
+// knows of those calls only from the ledger.
+func (b *Book) settleDoubts() {
+	b.flushing.Lock()
+	doubtful := b.doubtful
+	b.doubtful = nil
+	b.flushing.Unlock()
+	seen := map[budget.Scope]bool{}
+	for _, s := range doubtful {
+		if !seen[s] {
+			seen[s] = true
+			b.counters.Forget(s)
+		}
 	}
 }
 
@@ -108,6 +140,9 @@ func (b *Book) FlushAll(ctx context.Context) error {
 	for {
 		n, err := b.flush(ctx)
 		b.told(err)
+		if err == nil && n == 0 {
+			b.settleDoubts()
+		}
 		if err != nil || n == 0 {
 			return err
 		}
