@@ -51,7 +51,7 @@ type Book struct {
 	rejoined bool // of Run's goroutine
 	failOpen atomic.Bool
 
-	flushing sync.Mutex // rows are written by one at a time
+	flushing sync.Mutex     // rows are written by one at a time
 	doubtful []budget.Scope // guarded by flushing
 	wake     chan struct{}
 	loose    loose
