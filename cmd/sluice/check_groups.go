@@ -135,6 +135,20 @@ func (p *printer) attempts(pl *route.Plan, names map[string]string) {
 		seen[at.Deployment.ID] = true
 		p.printf("     %2d. %s%s\n", i+1, name, within(at.Timeout))
 	}
+	p.instead("too long a prompt", pl, apierror.ContextLength, names)
+	p.instead("refused content", pl, apierror.ContentPolicy, names)
+}
+
+// instead tells what follows the first attempt after a failure of a kind that has fallbacks of its own.
+func (p *printer) instead(what string, pl *route.Plan, kind apierror.Kind, names map[string]string) {
+	var list []string
+	for _, i := range pl.After(kind) {
+		at := pl.At(i)
+		list = append(list, at.Expand(names[at.Deployment.ID]))
+	}
+	if list != nil {
+		p.printf("     after %s: %s\n", what, strings.Join(list, ", "))
+	}
 }
 
 // within tells a time limit that somebody chose; LiteLLM's default of 100 minutes is none.
