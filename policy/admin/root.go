@@ -25,6 +25,7 @@ var paths = []path{
 	{"GET /health/explain?model=", "what a call to a model would try, and why"},
 	{"GET /health/readiness", "may traffic come?"},
 	{"GET /health/liveliness", "does the process run?"},
+	{"POST /key/generate", "virtual keys; also /team, /user, /customer, /budget and /model, as LiteLLM has them"},
 	{"GET /metrics", "Prometheus metrics"},
 }
 

@@ -149,3 +149,17 @@ func BenchmarkAuthenticate(b *testing.B) {
 		}
 	}
 }
+
+func TestOwnHeader(t *testing.T) {
+	r := NewRing(Options{Master: master, Header: "X-My-Key"})
+	for header, want := range map[string]string{"x-my-key": "sk-1", "authorization": ""} {
+		if got := r.Token(func(name string) string {
+			if name == header {
+				return "Bearer sk-1"
+			}
+			return ""
+		}); got != want {
+			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+}
