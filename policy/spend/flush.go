@@ -93,7 +93,6 @@ func (b *Book) settleDoubts() {
 func (b *Book) Run(ctx context.Context) {
 	reconcile := time.NewTicker(reconcileEvery)
 	defer reconcile.Stop()
-	wait := b.o.FlushEvery
 	for {
 		select {
 		case <-ctx.Done():
@@ -104,7 +103,7 @@ func (b *Book) Run(ctx context.Context) {
 		if err == nil {
 			b.rejoin(ctx)
 		}
-		wait = b.o.FlushEvery
+		wait := b.o.FlushEvery
 		if err != nil {
 			wait = mostWait
 		}
