@@ -144,8 +144,8 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 		}
 		return r
 	}
-	if v.framing == adapters.Events && e.Kind != apierror.ContentPolicy {
-		// Nothing of the stream has gone out: the client can have the status that it should have had.
+	if v.framing == adapters.Events && e.Kind != apierror.ContentPolicy && v.reply.Produced() == 0 {
+		// Nothing was said yet: the client can have the status that it should have had.
 		c.way.end(e)
 	}
 	return r
