@@ -113,7 +113,7 @@ func (anthropic) body(c *call) ([]byte, *apierror.Error) {
 	if a.schema != "" && !a.byTool {
 		// The newer name, output_config.format, is not LiteLLM's; both are accepted.
 		dst = append(dst, `,"output_format":{"type":"json_schema","schema":`...)
-		dst = append(appendClaudeSchema(dst, a.schema), '}')
+		dst = append(appendClaudeSchema(dst, inlined(a.schema)), '}')
 	}
 	for i := range c.fields {
 		if f := &c.fields[i]; f.value != "" && (passesToAnthropic(f.name) || c.allows(f.name)) {
@@ -156,7 +156,7 @@ func passesToAnthropic(name string) bool {
 	return !slices.Contains(openAIParams, name)
 }
 
-// appendStop appends stop as stop_sequences, which may not be blank.
+// appendStop appends stop as stop_sequences.
 func (a *anthropicCall) appendStop(dst []byte) []byte {
 	stop := a.get("stop")
 	if stop == "" {
@@ -167,7 +167,7 @@ func (a *anthropicCall) appendStop(dst []byte) []byte {
 	dst = append(dst, name...)
 	start := len(dst)
 	add := func(v jsondoc.Value) {
-		if strings.TrimSpace(v.Text()) == "" {
+		if !v.IsString() {
 			return
 		}
 		if len(dst) > start {

@@ -41,11 +41,13 @@ func (w *conversation) block() {
 	}
 }
 
-// text writes a text block, unless the text is blank: Anthropic refuses those.
+// emptyText stands for a text without any, which Anthropic refuses.
+const emptyText = `"[System: Empty message content sanitised to satisfy protocol]"`
+
+// text writes a text block.
 func (w *conversation) text(text, mark jsondoc.Value) {
 	if isBlank(text) {
-		w.owing = true
-		return
+		text = emptyText
 	}
 	w.block()
 	w.dst = append(append(w.dst, `{"type":"text","text":`...), text...)
@@ -75,19 +77,15 @@ func (w *conversation) open(name string) (before int) {
 		w.dst = append(w.dst, ',')
 	}
 	w.dst = append(append(append(w.dst, `{"role":"`...), name...), `","content":[`...)
-	w.start, w.owing, w.ids = len(w.dst), false, nil
+	w.start, w.ids = len(w.dst), nil
 	return before
 }
 
-// endTurn ends a turn. One that came out empty is taken back, or filled if the client meant to say
-// something with its empty text.
+// endTurn ends a turn. One that came out empty is taken back.
 func (w *conversation) endTurn(before int) {
 	if len(w.dst) == w.start {
-		if !w.owing {
-			w.dst = w.dst[:before]
-			return
-		}
-		w.dst = append(w.dst, `{"type":"text","text":"[System: Empty message content sanitised to satisfy protocol]"}`...)
+		w.dst = w.dst[:before]
+		return
 	}
 	w.dst = append(w.dst, "]}"...)
 	w.turns++

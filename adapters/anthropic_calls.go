@@ -75,7 +75,7 @@ func (w *conversation) toolUse(id, f, mark jsondoc.Value) (ok bool) {
 	w.dst = appendToolID(append(w.dst, `{"type":"tool_use","id":`...), id)
 	w.dst = w.a.names.append(append(w.dst, `,"name":`...), f.Get("name"))
 	w.dst = append(w.dst, `,"input":`...)
-	if w.dst, ok = appendArguments(w.dst, f.Get("arguments")); ok {
+	if w.dst, ok = appendArguments(w.dst, f.Get("arguments"), false); ok {
 		w.close(mark)
 	}
 	return ok
@@ -113,8 +113,8 @@ func appendCleanID(dst []byte, id string) []byte {
 }
 
 // appendArguments appends a call's arguments, JSON in a string, as the object they are. None are an
-// empty object; ones that were cut off are closed if that makes them whole.
-func appendArguments(dst []byte, v jsondoc.Value) ([]byte, bool) {
+// empty object; ones that were cut off are mended, on request, if closing them makes them whole.
+func appendArguments(dst []byte, v jsondoc.Value, mend bool) ([]byte, bool) {
 	if v.IsObject() {
 		return append(dst, v...), true // some clients forget to make a string of it
 	}
@@ -125,6 +125,9 @@ func appendArguments(dst []byte, v jsondoc.Value) ([]byte, bool) {
 	var doc jsondoc.Doc
 	if doc.Reset([]byte(text), true) == nil {
 		return append(dst, text...), true
+	}
+	if !mend {
+		return dst, false
 	}
 	closed := closeJSON(text)
 	if doc.Reset([]byte(closed), true) == nil {

@@ -13,7 +13,6 @@ type conversation struct {
 	messages []message
 	turns    int
 	start    int             // where the open turn's first block would be
-	owing    bool            // the open turn had text, but none worth sending
 	ids      map[string]bool // tool calls of the open turn; nil while it is one message
 }
 
@@ -141,23 +140,31 @@ func (w *conversation) system(n int) *apierror.Error {
 	}
 	if len(w.dst) == w.start {
 		w.dst = w.dst[:before]
+		if own := w.a.get("system"); own != "" { // Anthropic's own, where the conversation has none
+			w.dst = append(append(w.dst, `,"system":`...), own...)
+		}
 		return nil
 	}
 	w.dst = append(w.dst, ']')
 	return nil
 }
 
-// texts writes the texts of a system message as blocks.
+// texts writes the texts of a system message as blocks, unless they are blank.
 func (w *conversation) texts(i int) *apierror.Error {
 	m := &w.messages[i]
+	write := func(text, mark jsondoc.Value) {
+		if !isBlank(text) {
+			w.text(text, mark)
+		}
+	}
 	if m.content.IsString() {
-		w.text(m.content, m.mark)
+		write(m.content, m.mark)
 		return nil
 	}
 	j := 0
 	for part := range m.content.Elements() {
 		if text := part.Get("text"); text.IsString() {
-			w.text(text, part.Get("cache_control"))
+			write(text, part.Get("cache_control"))
 		} else {
 			return place{i, "content", j}.wrong("", "must be a text: a system message can hold nothing else")
 		}
@@ -212,14 +219,13 @@ func (w *conversation) user(i, end int) *apierror.Error {
 			return err
 		}
 	}
-	w.owing = false
 	w.endTurn(before)
 	return nil
 }
 
 // note writes a system message amid the conversation as part of a user turn, told apart from the user.
 func (w *conversation) note(i int) *apierror.Error {
-	before, owing := len(w.dst), w.owing
+	before := len(w.dst)
 	w.block()
 	w.dst = append(w.dst, `{"type":"text","text":"Operator note (not from the user): the following was originally a mid-conversation system-role reminder."}`...)
 	after := len(w.dst)
@@ -227,7 +233,7 @@ func (w *conversation) note(i int) *apierror.Error {
 		return err
 	}
 	if len(w.dst) == after {
-		w.dst, w.owing = w.dst[:before], owing
+		w.dst = w.dst[:before]
 	}
 	return nil
 }

@@ -29,7 +29,8 @@ type anthropicReply struct {
 	p *Reply
 	a *anthropicCall
 
-	id      string // for the client, as the inside of a JSON string
+	doc     *jsondoc.Doc // the whole answer
+	id      string       // for the client, as the inside of a JSON string
 	created int64
 	usage   anthropicUsage
 	reason  string // stop_reason as OpenAI's finish_reason; "" until it came
@@ -117,6 +118,7 @@ func (t *anthropicReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.
 	if !content.IsArray() {
 		return nil, t.p.bad("JSON without \"content\"")
 	}
+	t.doc = doc
 	t.setID(doc.Get("id"))
 	t.usage.update(doc.Get("usage"))
 	t.p.answeredBy(doc.Get("model"))
@@ -162,12 +164,14 @@ func (t *anthropicReply) think(text string) {
 // message appends the assistant's message made of content blocks.
 func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *apierror.Error) {
 	var text, calls, thinking, blocks, citations []byte
+	index := -1
 	for b := range content.Elements() {
+		index++
 		switch b.Get("type").Text() {
 		case "text":
 			text = append(text, b.Get("text").Inner()...)
 			if list := b.Get("citations"); first(list) != "" { // one list a block
-				citations = append(append(citations, ','), list...)
+				citations = appendCitations(append(citations, ','), list, b.Get("text"))
 			}
 		case "tool_use":
 			input := b.Get("input")
@@ -180,7 +184,7 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 				continue
 			}
 			t.p.output += int64(len(input))
-			calls = t.toolCall(append(calls, ','), b.Get("id"), b.Get("name"), string(input))
+			calls = t.toolCall(append(calls, ','), index, b.Get("id"), b.Get("name"), string(input))
 			t.tools++
 		case "thinking", "redacted_thinking":
 			t.usage.thought = true
@@ -203,16 +207,66 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 		dst = append(append(append(dst, `,"reasoning_content":"`...), thinking...), '"')
 		dst = append(append(append(dst, `,"thinking_blocks":[`...), blocks[1:]...), ']')
 	}
-	if len(citations) > 0 {
-		dst = append(append(append(dst, `,"provider_specific_fields":{"citations":[`...), citations[1:]...), "]}"...)
+	return append(t.appendSpecific(dst, citations, blocks), '}'), nil
+}
+
+// appendCitations appends a block's citations, each with the text that it stands for.
+func appendCitations(dst []byte, list, text jsondoc.Value) []byte {
+	dst = append(dst, '[')
+	for c := range list.Elements() {
+		if dst[len(dst)-1] != '[' {
+			dst = append(dst, ',')
+		}
+		if !c.IsObject() {
+			dst = append(dst, c...)
+			continue
+		}
+		dst = append(append(dst, `{"supported_text":`...), asString(text)...)
+		for k, v := range c.Members() {
+			dst = append(append(append(append(dst, ','), k...), ':'), v...)
+		}
+		dst = append(dst, '}')
 	}
-	return append(dst, '}'), nil
+	return append(dst, ']')
+}
+
+// appendSpecific appends what has no place in OpenAI's message.
+func (t *anthropicReply) appendSpecific(dst, citations, blocks []byte) []byte {
+	before := len(dst)
+	dst = append(dst, `,"provider_specific_fields":{`...)
+	start := len(dst)
+	add := func(name string, v []byte) {
+		if len(v) == 0 {
+			return
+		}
+		if len(dst) > start {
+			dst = append(dst, ',')
+		}
+		dst = append(append(append(append(dst, '"'), name...), `":`...), v...)
+	}
+	list := func(items []byte) []byte {
+		if len(items) == 0 {
+			return nil
+		}
+		return append(append([]byte{'['}, items[1:]...), ']')
+	}
+	add("citations", list(citations))
+	add("thinking_blocks", list(blocks))
+	for _, name := range [...]string{"context_management", "container"} {
+		if v := t.doc.Get(name); v.Exists() {
+			add(name, []byte(v))
+		}
+	}
+	if len(dst) == start {
+		return dst[:before]
+	}
+	return append(dst, '}')
 }
 
 // toolCall appends a tool call of the whole answer.
-func (t *anthropicReply) toolCall(dst []byte, id, name jsondoc.Value, arguments string) []byte {
-	// No whole answer of OpenAI's has an index, but LiteLLM's have, and clients rely on it.
-	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(t.tools), 10)
+func (t *anthropicReply) toolCall(dst []byte, index int, id, name jsondoc.Value, arguments string) []byte {
+	// No whole answer of OpenAI's has an index, but LiteLLM's have, and clients rely on it: the block's.
+	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(index), 10)
 	dst = append(dst, `,"id":`...)
 	if !id.IsString() {
 		id = `""`

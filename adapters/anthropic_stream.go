@@ -94,16 +94,15 @@ func (t *anthropicReply) delta(dst []byte, d jsondoc.Value) []byte {
 		t.think(text.Inner())
 		dst = t.open(dst)
 		dst = append(append(dst, `{"reasoning_content":`...), text...)
-		dst = append(append(dst, `,"thinking_blocks":[{"type":"thinking","thinking":`...), text...)
-		return t.close(append(dst, `}]}`...))
+		return t.closeThought(dst, `{"type":"thinking","thinking":`+text+`}`)
 	case "signature_delta":
 		signature := d.Get("signature")
 		if !signature.IsString() {
 			return dst
 		}
 		dst = t.open(dst)
-		dst = append(dst, `{"reasoning_content":"","thinking_blocks":[{"type":"thinking","thinking":"","signature":`...)
-		return t.close(append(append(dst, signature...), `}]}`...))
+		dst = append(dst, `{"reasoning_content":""`...)
+		return t.closeThought(dst, `{"type":"thinking","thinking":"","signature":`+signature+`}`)
 	case "citations_delta":
 		citation := d.Get("citation")
 		if !citation.IsObject() {
@@ -166,8 +165,8 @@ func (t *anthropicReply) blockStart(dst []byte, b jsondoc.Value) []byte {
 	case "redacted_thinking":
 		t.block, t.usage.thought = blockThinking, true
 		if data := b.Get("data"); data.IsString() {
-			dst = append(append(t.open(dst), `{"thinking_blocks":[{"type":"redacted_thinking","data":`...), data...)
-			return t.close(append(dst, `}]}`...))
+			dst = append(t.open(dst), `{"reasoning_content":""`...)
+			return t.closeThought(dst, `{"type":"redacted_thinking","data":`+data+`}`)
 		}
 	case "thinking":
 		t.block, t.usage.thought = blockThinking, true
@@ -208,6 +207,13 @@ func (t *anthropicReply) close(dst []byte) []byte {
 	return append(dst, `,"finish_reason":null}]}`+"\n\n"...)
 }
 
+// closeThought ends an event with a thinking block, which stands in both places where clients look for it.
+func (t *anthropicReply) closeThought(dst []byte, block jsondoc.Value) []byte {
+	dst = append(append(dst, `,"thinking_blocks":[`...), block...)
+	dst = append(append(dst, `],"provider_specific_fields":{"thinking_blocks":[`...), block...)
+	return t.close(append(dst, `]}}`...))
+}
+
 func (t *anthropicReply) head(dst []byte) []byte {
 	if t.id == "" {
 		t.setID("")
@@ -233,6 +239,7 @@ func (t *anthropicReply) end(dst []byte, _ bool) ([]byte, bool) {
 		return dst, false
 	}
 	if t.p.call.r.includeUsage && t.usage.told {
+		t.usage.tier = "" // it is told of whole answers only
 		dst = t.usage.append(append(t.head(dst), `"choices":[],"usage":`...))
 		dst = append(t.p.appendCost(dst[:len(dst)-1]), "}}\n\n"...)
 	}

@@ -76,8 +76,8 @@ func TestClaudeByModel(t *testing.T) {
 		{"low", "claude-sonnet-4-5", hi + `"reasoning_effort":"low"`, "thinking", `{"type":"enabled","budget_tokens":1024}`},
 		{"high", "claude-sonnet-4-5", hi + `"reasoning_effort":"high"`, "max_tokens", "8192"},
 		{"none", "claude-sonnet-4-5", hi + `"reasoning_effort":"none"`, "thinking", ""},
-		{"no room to think", "claude-sonnet-4-5", hi + `"reasoning_effort":"low","max_tokens":1000`, "thinking", ""},
-		{"little room", "claude-sonnet-4-5", hi + `"reasoning_effort":"high","max_tokens":2000`, "thinking", `{"type":"enabled","budget_tokens":1999}`},
+		{"no room to think", "claude-sonnet-4-5", hi + `"thinking":{"type":"adaptive"},"max_tokens":1000`, "thinking", ""},
+		{"little room", "claude-sonnet-4-5", hi + `"thinking":{"type":"adaptive"},"max_tokens":2000`, "thinking", `{"type":"enabled","budget_tokens":1999}`},
 		{"effort", "claude-opus-4-6", hi + `"reasoning_effort":"minimal"`, "output_config", `{"effort":"low"}`},
 		{"effort too high", "claude-opus-4-6", hi + `"reasoning_effort":"xhigh"`, "output_config", `{"effort":"high"}`},
 		{"effort and more", "claude-opus-4-7", hi + `"reasoning_effort":"max","output_config":{"x":1}`, "output_config", `{"effort":"max","x":1}`},
@@ -92,14 +92,14 @@ func TestClaudeByModel(t *testing.T) {
 		{"forced tool, mythos", "claude-mythos-5-1", hi + tool + `"tool_choice":{"type":"function","function":{"name":"f"}}`, "tool_choice", `{"type":"auto"}`},
 		{"choice as object", "claude-sonnet-4-5", hi + tool + `"tool_choice":{"type":"none"}`, "tool_choice", `{"type":"none"}`},
 		{"parallel alone", "claude-sonnet-4-5", hi + tool + `"parallel_tool_calls":true`, "tool_choice", `{"type":"auto","disable_parallel_tool_use":false}`},
-		{"choice without tools", "claude-sonnet-4-5", hi + `"tool_choice":"auto"`, "tool_choice", ""},
+		{"choice without tools", "claude-sonnet-4-5", hi + `"tool_choice":"auto"`, "tool_choice", `{"type":"auto"}`},
 		{"temperature 1", "claude-opus-4-8", hi + `"temperature":1.0`, "temperature", "1.0"},
 		{"temperature dropped", "claude-opus-4-8", hi + `"temperature":0.5`, "temperature", ""},
 		{"user", "claude-sonnet-4-5", hi + `"user":"u-1"`, "metadata", `{"user_id":"u-1"}`},
 		{"e-mail", "claude-sonnet-4-5", hi + `"user":"a.b@example.com"`, "metadata", ""},
 		{"telephone", "claude-sonnet-4-5", hi + `"user":"+49 (30) 123456"`, "metadata", ""},
 		{"metadata's user", "claude-sonnet-4-5", hi + `"user":"u-1","metadata":{"user_id":"u-2"}`, "metadata", `{"user_id":"u-2"}`},
-		{"stops", "claude-sonnet-4-5", hi + `"stop":["a","\n","b"]`, "stop_sequences", `["a","b"]`},
+		{"stops", "claude-sonnet-4-5", hi + `"stop":["a","\n","b"]`, "stop_sequences", `["a","\n","b"]`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			body, err := bodyFor(t, "anthropic/"+c.model, c.members, true)
@@ -122,7 +122,7 @@ func TestArguments(t *testing.T) {
 		{`"[1]"`, "refused"}, {`"x"`, "refused"}, {`"{a:1}"`, "refused"}, {`5`, "refused"},
 	} {
 		got := "refused"
-		if dst, ok := appendArguments(nil, jsondoc.Value(c.in)); ok {
+		if dst, ok := appendArguments(nil, jsondoc.Value(c.in), true); ok {
 			got = string(dst)
 			if !json.Valid(dst) {
 				t.Errorf("%s: invalid JSON %s", c.in, got)

@@ -31,16 +31,9 @@ func (a *anthropicCall) thinking() (jsondoc.Value, int64, *apierror.Error) {
 	case effort != "" && a.m.adaptive():
 		thinking = `{"type":"adaptive","display":"summarized"}`
 	case effort != "":
-		budget := budgets[effort]
-		if given && limit <= budget {
-			// A budget has to stay below the limit, and has a smallest size.
-			if budget = limit - 1; budget < budgets["low"] {
-				return "", limit, nil
-			}
-		}
-		thinking = budgetThinking(budget)
+		thinking = budgetThinking(budgets[effort])
 	case thinking.Get("type").Is("adaptive") && !a.m.adaptive():
-		thinking = budgetThinking(budgets["medium"])
+		thinking = cappedThinking(budgets["medium"], limit, given)
 	case thinking.Get("type").Is("enabled") && !a.m.budgets():
 		thinking = `{"type":"adaptive"}`
 	case thinking.Get("type").Is("disabled") && a.m.alwaysThinks():
@@ -62,6 +55,17 @@ var budgets = map[string]int64{
 
 func budgetThinking(tokens int64) jsondoc.Value {
 	return jsondoc.Value(`{"type":"enabled","budget_tokens":` + strconv.FormatInt(tokens, 10) + `}`)
+}
+
+// cappedThinking is a budget that stays below the limit, or nothing where that leaves too little.
+func cappedThinking(budget, limit int64, given bool) jsondoc.Value {
+	switch {
+	case given && limit <= budgets["low"]:
+		return ""
+	case given && budget >= limit:
+		budget = limit - 1
+	}
+	return budgetThinking(budget)
 }
 
 // effort is reasoning_effort as one of the words that OpenAI has for it, or "".

@@ -79,6 +79,10 @@ func (a *anthropicCall) appendTools(dst []byte, thinking bool) ([]byte, *apierro
 			dst = append(dst, ',')
 		}
 	}
+	if a.byTool {
+		dst = append(dst, `{"name":"`+jsonTool+`","input_schema":`...)
+		dst = append(appendToolSchema(dst, a.schema), '}')
+	}
 	for tool := range a.get("tools").Elements() {
 		comma()
 		dst = a.appendTool(dst, tool)
@@ -87,24 +91,21 @@ func (a *anthropicCall) appendTools(dst []byte, thinking bool) ([]byte, *apierro
 		comma()
 		dst = appendWebSearch(dst, o)
 	}
-	if a.byTool {
-		comma()
-		dst = append(dst, `{"name":"`+jsonTool+`","input_schema":`...)
-		dst = append(appendInputSchema(dst, a.schema), '}')
-	}
-	if len(dst) == start {
-		if a.r.facts&hasToolCalls == 0 {
-			return dst[:before], nil
-		}
+	switch {
+	case len(dst) > start || a.get("tools") != "":
+		dst = append(dst, ']')
+	case a.r.facts&hasToolCalls != 0:
 		// Turns that called tools are refused in a request without any.
-		dst = append(dst, `{"name":"unavailable","description":"Placeholder: no tool can be called any more.","input_schema":{"type":"object","properties":{}}}`...)
-		return append(dst, ']'), nil
+		dst = append(dst, `{"type":"custom","name":"dummy_tool","description":"This is a dummy tool call",`+
+			`"input_schema":{"type":"object","properties":{}}}]`...)
+	default:
+		dst = dst[:before]
 	}
-	dst = append(dst, ']')
-	if a.byTool && !thinking && a.m.forcesTools() {
-		return append(dst, `,"tool_choice":{"type":"tool","name":"`+jsonTool+`"}`...), nil
+	chosen := len(dst)
+	if dst = a.appendToolChoice(dst); len(dst) == chosen && a.byTool && !thinking && a.m.forcesTools() {
+		dst = append(dst, `,"tool_choice":{"type":"tool","name":"`+jsonTool+`"}`...)
 	}
-	return a.appendToolChoice(dst), nil
+	return dst, nil
 }
 
 func (a *anthropicCall) appendTool(dst []byte, tool jsondoc.Value) []byte {

@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/adapters/tokens"
@@ -16,6 +17,7 @@ type anthropicUsage struct {
 	thinkingTold, thought           bool
 	thoughtBytes                    int
 	shortCache, longCache, searches int64
+	tier                            string // service_tier, as JSON
 }
 
 func (u *anthropicUsage) update(v jsondoc.Value) {
@@ -39,6 +41,8 @@ func (u *anthropicUsage) update(v jsondoc.Value) {
 		case "cache_creation":
 			u.shortCache = n.Get("ephemeral_5m_input_tokens").Count()
 			u.longCache = n.Get("ephemeral_1h_input_tokens").Count()
+		case "service_tier":
+			u.tier = strings.Clone(string(n))
 		case "output_tokens_details":
 			if d := n.Get("thinking_tokens"); d.Exists() {
 				u.thinking, u.thinkingTold = d.Count(), true
@@ -113,6 +117,9 @@ func (u *anthropicUsage) appendTotal(dst []byte, total int64) []byte {
 	field("cache_creation_input_tokens", u.write)
 	dst = append(dst, ',')
 	field("cache_read_input_tokens", u.read)
+	if u.tier != "" {
+		dst = append(append(dst, `,"service_tier":`...), u.tier...)
+	}
 	if u.searches > 0 {
 		dst = append(dst, `,"server_tool_use":{`...)
 		field("web_search_requests", u.searches)

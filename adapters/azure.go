@@ -176,7 +176,7 @@ func azure(c *call) *apierror.Error {
 	case isGPT5(model) || strings.Contains(model, "gpt5_series"):
 		not = azureNotGPT5
 		c.rename("max_tokens", "max_completion_tokens")
-		samples, err := c.gpt5Effort(name)
+		samples, err := c.gpt5Effort(model)
 		if err != nil {
 			return err
 		}
@@ -193,12 +193,10 @@ func azure(c *call) *apierror.Error {
 			return err
 		}
 	}
-	if slices.Contains(not, "top_p") { // the model samples as it likes
-		if t, ok := c.get("temperature").Float(); ok && t != 1 {
-			c.set("temperature", "")
-		}
-	}
-	if err := c.unsupported(func(name string) bool { return slices.Contains(not, name) }); err != nil {
+	own := slices.Contains(not, "top_p") // the model samples as it likes
+	if err := c.unsupported(func(name string) bool {
+		return slices.Contains(not, name) || own && name == "temperature" && !isOne(c.get(name))
+	}); err != nil {
 		return err
 	}
 	return c.azureDated()

@@ -53,7 +53,7 @@ func (w *geminiWriter) call(id, f, signature jsondoc.Value) (ok bool) {
 	w.part()
 	w.dst = append(w.dst, `{"function_call":{"name":`...)
 	w.dst = append(append(w.dst, f.Get("name")...), `,"args":`...)
-	if w.dst, ok = appendArguments(w.dst, f.Get("arguments")); !ok {
+	if w.dst, ok = appendArguments(w.dst, f.Get("arguments"), true); !ok {
 		return false
 	}
 	w.id(id)

@@ -19,6 +19,7 @@ func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
 			t.p.output += int64(len(v.Inner()))
 		case "tool_calls":
 			for call := range v.Elements() {
+				t.calls = true
 				t.p.output += int64(len(call.At("function", "arguments").Inner()))
 			}
 		}

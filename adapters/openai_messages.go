@@ -7,7 +7,8 @@ import (
 // appendMessages appends the messages as the provider takes them. Mostly nothing needs a change, which
 // the facts noted at parsing tell, and they go through in one copy.
 func appendMessages(dst []byte, c *call, list jsondoc.Value) []byte {
-	e := messageEditor{q: &c.t.p.quirks, keepDeveloper: c.t.p.quirks.reasoning && isOSeries(c.model)}
+	o := c.t.p.quirks.reasoning && isOSeries(c.model)
+	e := messageEditor{q: &c.t.p.quirks, keepDeveloper: o, noSystem: o && !hasSystem(c.model)}
 	if !e.needed(c) {
 		return append(dst, list...)
 	}
@@ -31,6 +32,7 @@ func appendMessages(dst []byte, c *call, list jsondoc.Value) []byte {
 type messageEditor struct {
 	q             *quirks
 	keepDeveloper bool
+	noSystem      bool
 	joinText      bool
 	cacheMarks    bool
 	start         int    // where the first message would be
@@ -110,16 +112,19 @@ func (e *messageEditor) needed(c *call) bool {
 	f := c.r.facts
 	e.joinText = e.q.plainText && (f&hasImage == 0 || e.q.textOnly)
 	e.cacheMarks = c.markingCache()
-	return f&hasDeveloper != 0 && !e.keepDeveloper ||
+	return f&hasDeveloper != 0 && !e.keepDeveloper || e.noSystem ||
 		f&hasCacheMark != 0 && !e.cacheMarks ||
 		f&(hasReasoning|hasImageText) != 0 ||
 		f&hasName != 0 && e.q.noNames ||
 		f&(hasNull|hasToolImage) != 0 || e.q.noEmpty ||
-		f&hasParts != 0 && e.joinText
+		f&hasParts != 0 && (e.joinText || e.q.joinAssistant)
 }
 
 func (e *messageEditor) message(dst []byte, m jsondoc.Value) []byte {
 	role := m.Get("role")
+	if e.noSystem && role.Is("system") {
+		return append(append(append(dst, `{"role":"user","content":`...), m.Get("content")...), '}')
+	}
 	dst = append(dst, '{')
 	start := len(dst)
 	for k, v := range m.Members() {
@@ -134,6 +139,8 @@ func (e *messageEditor) message(dst []byte, m jsondoc.Value) []byte {
 		switch {
 		case name == "role" && v.Is("developer") && !e.keepDeveloper:
 			dst = append(dst, `"system"`...)
+		case name == "content" && v.IsArray() && e.q.joinAssistant && role.Is("assistant"):
+			dst = e.lines(dst, v)
 		case name == "content" && v.IsArray():
 			dst = e.parts(dst, v)
 		default:
@@ -147,8 +154,8 @@ func (e *messageEditor) message(dst []byte, m jsondoc.Value) []byte {
 // the client sent back, and what this provider refuses.
 func (e *messageEditor) drops(name string, role, v jsondoc.Value) bool {
 	switch name {
-	case "thinking_blocks", "provider_specific_fields":
-		return true
+	case "thinking_blocks":
+		return e.q.noThinkingBack
 	case "reasoning_content":
 		return e.q.noReasoningBack
 	case "cache_control":
@@ -157,6 +164,23 @@ func (e *messageEditor) drops(name string, role, v jsondoc.Value) bool {
 		return e.q.noNames && !role.Is("tool")
 	}
 	return v == "null"
+}
+
+// lines appends text parts as the lines of one string; other parts stay as they are.
+func (e *messageEditor) lines(dst []byte, list jsondoc.Value) []byte {
+	before := len(dst)
+	dst = append(dst, '"')
+	n := 0
+	for part := range list.Elements() {
+		if !part.Get("type").Is("text") {
+			return e.parts(dst[:before], list)
+		}
+		if n++; n > 1 {
+			dst = append(dst, `\n`...)
+		}
+		dst = append(dst, part.Get("text").Inner()...)
+	}
+	return append(dst, '"')
 }
 
 func (e *messageEditor) parts(dst []byte, list jsondoc.Value) []byte {

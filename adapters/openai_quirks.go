@@ -27,6 +27,9 @@ func (c *call) applyQuirks() *apierror.Error {
 			return slices.Contains(embeddingParams, name) && !slices.Contains(q.embedTakes, name)
 		})
 	}
+	if c.r.op == Embedding && q.embedSpecial != nil {
+		q.embedSpecial(c)
+	}
 	if c.r.op != Chat {
 		return nil
 	}
@@ -130,19 +133,6 @@ func isGPT5(model string) bool {
 	return (strings.Contains(name, "gpt-5") || strings.Contains(name, "gpt-6")) && !strings.Contains(name, "gpt-5-chat")
 }
 
-var (
-	notOSeries = []string{
-		"logprobs", "top_logprobs", "top_p", "presence_penalty", "frequency_penalty", "parallel_tool_calls",
-		"thinking", "verbosity",
-	}
-	notGPT5 = []string{
-		"logprobs", "top_logprobs", "top_p", "presence_penalty", "frequency_penalty", "stop",
-		"logit_bias", "modalities", "prediction", "audio", "web_search_options", "thinking",
-	}
-	// notPlain are what OpenAI's models that do not reason refuse.
-	notPlain = []string{"thinking", "verbosity", "reasoning_effort"}
-)
-
 // isPlainGPT tells whether a model is one of OpenAI's own that do not reason. Other names are those of
 // servers that only speak OpenAI's language, and may take anything.
 func isPlainGPT(model string) bool {
@@ -155,66 +145,11 @@ func isOwnChat(model string) bool {
 	return !strings.Contains(model, "instruct") && (isPlainGPT(model) || isGPT5(model) || isOSeries(model))
 }
 
-// isFirstGPT5 tells whether a model is of the first gpt-5 series, which always reasons.
-func isFirstGPT5(model string) bool {
-	name := model[strings.LastIndexByte(model, '/')+1:]
-	return name == "gpt-5" || strings.HasPrefix(name, "gpt-5-")
-}
-
-// reasoningRules are those of OpenAI's reasoning models: a limit includes the reasoning and has its own
-// name, and sampling is not the client's to choose.
-//
-// https://platform.openai.com/docs/guides/reasoning
-func (c *call) reasoningRules() *apierror.Error {
-	var not []string
-	switch {
-	case isOSeries(c.model):
-		not = notOSeries
-	case isGPT5(c.model):
-		not = notGPT5
-		if samples, err := c.gpt5Effort(c.model); samples || err != nil {
-			c.rename("max_tokens", "max_completion_tokens")
-			return err
-		}
-	case isPlainGPT(c.model):
-		return c.unsupported(func(name string) bool { return slices.Contains(notPlain, name) })
-	default:
-		if c.r.op == Chat {
-			c.set("user", "") // other names are other servers', which need not know it
-		}
-		return nil
-	}
-	c.rename("max_tokens", "max_completion_tokens")
-	if t, ok := c.get("temperature").Float(); ok && t != 1 {
-		c.set("temperature", "")
-	}
-	return c.unsupported(func(name string) bool { return slices.Contains(not, name) })
-}
-
-// gpt5Effort brings the effort into the shape of the gpt-5 series and tells whether the model samples like
-// others, which it does without reasoning.
-func (c *call) gpt5Effort(model string) (samples bool, err *apierror.Error) {
-	if e := c.get("reasoning_effort").Get("effort"); e != "" {
-		c.set("reasoning_effort", e)
-	}
-	if e := c.get("reasoning_effort"); isFirstGPT5(model) && (e.Is("none") || e.Is("xhigh")) {
-		if err := c.unsupportedField("reasoning_effort"); err != nil {
-			return false, err
-		}
-	}
-	return c.get("reasoning_effort").Is("none"), nil
-}
-
 // vllm takes an effort for thinking, and schemas without what its tool parsers stumble over.
 //
 // https://docs.vllm.ai/en/latest/features/reasoning_outputs/
 func vllm(c *call) *apierror.Error {
-	if c.r.op == Chat {
-		c.set("user", "")
-	}
-	if in := c.get("input"); c.r.op == Embedding && in.IsString() {
-		c.set("input", jsondoc.Value("["+string(in)+"]")) // some versions take lists only
-	}
+	c.set("user", "")
 	if thinking := c.get("thinking"); thinking != "" {
 		c.set("thinking", "")
 		if thinking.Get("type").Is("enabled") && c.get("reasoning_effort") == "" {
@@ -225,6 +160,13 @@ func vllm(c *call) *apierror.Error {
 		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "strict", "additionalProperties")))
 	}
 	return c.unsupported(func(name string) bool { return name == "verbosity" })
+}
+
+// vllmEmbed makes a list of one text, for some versions take nothing else.
+func vllmEmbed(c *call) {
+	if in := c.get("input"); in.IsString() {
+		c.set("input", jsondoc.Value("["+string(in)+"]"))
+	}
 }
 
 // vllmEffort is the effort for a budget of tokens, at LiteLLM's thresholds.

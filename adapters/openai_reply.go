@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"math"
 	"math/bits"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -20,6 +21,7 @@ type openAIReply struct {
 	// begun and finished hold one bit a choice, so that a stream cut off is told from one that ended.
 	begun, finished uint64
 	byTool          bool // the content comes as the arguments of a forced tool
+	calls           bool // tools were called
 	// filtered is what Azure said about the prompt in an event without choices; the next one tells it.
 	filtered jsondoc.Value
 }
@@ -46,6 +48,9 @@ func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 	}
 	usage := doc.Get("usage")
 	t.p.report(usage)
+	if !usage.Exists() && list == "choices" {
+		t.patch.Set("usage", `{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`)
+	}
 	if list == "data" && usage.Get("prompt_tokens") != "" && usage.Get("completion_tokens") == "" {
 		t.patch.Set("usage", usage[:len(usage)-1]+`,"completion_tokens":0}`)
 	}
@@ -102,7 +107,7 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		}
 		t.patch.Delete("usage")
 	} else if t.p.call.r.includeUsage && usage.IsObject() {
-		t.patch.Set("usage", t.p.fullUsage(usage))
+		t.patch.Set("usage", t.p.fullUsage(usage, !t.calls))
 	}
 	dst = append(dst, "data: "...)
 	dst = t.patch.Append(dst, doc)
@@ -163,13 +168,30 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 
 func (t *openAIReply) end(dst []byte, told bool) ([]byte, bool) {
 	if told {
-		return dst, true
+		return t.finishOpen(dst), true
 	}
 	n := 1
 	if want, ok := t.p.call.get("n").Int(); ok && want > 0 && want <= 64 {
 		n = int(want)
 	}
 	return dst, t.finished == t.begun && bits.OnesCount64(t.finished) >= n
+}
+
+// finishOpen writes the finish reasons that a stream which ended as it should has left out.
+func (t *openAIReply) finishOpen(dst []byte) []byte {
+	reason := "stop"
+	if t.calls {
+		reason = "tool_calls"
+	}
+	for open := t.begun &^ t.finished; open != 0; open &= open - 1 {
+		t.p.finish = reason
+		w := newChatWriter(t.p)
+		dst = w.head(append(dst, "data: "...), "chat.completion.chunk")
+		dst = strconv.AppendInt(append(dst, `"choices":[{"index":`...), int64(bits.TrailingZeros64(open)), 10)
+		dst = append(append(append(dst, `,"delta":{},"finish_reason":"`...), reason...), `"}]}`+"\n\n"...)
+	}
+	t.finished = t.begun
+	return dst
 }
 
 // toldCost is a provider's own figure in dollars: a number, or an object with the total.

@@ -39,8 +39,9 @@ type quirks struct {
 	silent []string
 	// rename maps OpenAI's parameters to the provider's.
 	rename []renaming
-	// special is for what cannot be said as data.
-	special func(*call) *apierror.Error
+	// special is for what cannot be said as data; embedSpecial is its like for embeddings.
+	special      func(*call) *apierror.Error
+	embedSpecial func(*call)
 	// prefix is put before model names that have no slash.
 	prefix string
 	// noStreamOptions: the provider refuses stream_options and reports a stream's usage without them.
@@ -52,8 +53,11 @@ type quirks struct {
 	// noNames: only tool messages may have a name. noEmpty: an assistant or system message that says nothing
 	// is left out.
 	noNames, noEmpty bool
-	// noReasoningBack: the reasoning_content of an earlier answer is refused.
-	noReasoningBack bool
+	// noReasoningBack: the reasoning_content of an earlier answer is refused; noThinkingBack: its
+	// thinking_blocks.
+	noReasoningBack, noThinkingBack bool
+	// joinAssistant: an assistant's text parts become the lines of one text.
+	joinAssistant bool
 	// promptFilter: a stream begins with an event about the prompt that has no choices.
 	promptFilter bool
 	// floats: embeddings are asked for in base64, which is shorter, and given as numbers.
@@ -108,7 +112,7 @@ var (
 var providers = append([]provider{
 	{
 		name: "openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, noReasoningBack: true, markOwn: true, chats: isOwnChat},
+		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, markOwn: true, chats: isOwnChat},
 	},
 	{
 		name: "text-completion-openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
@@ -251,11 +255,11 @@ var providers = append([]provider{
 	},
 	{
 		name: "hosted_vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, special: vllm, rerank: "/rerank"},
+		dialect: openAI{}, host: bearer, quirks: quirks{noThinkingBack: true, joinAssistant: true, special: vllm, embedSpecial: vllmEmbed, rerank: "/rerank"},
 	},
 	{
 		name: "vllm", env: []string{"HOSTED_VLLM_API_KEY"}, keyless: true,
-		dialect: openAI{}, host: bearer, quirks: quirks{markCache: true, special: vllm, rerank: "/rerank"},
+		dialect: openAI{}, host: bearer, quirks: quirks{noThinkingBack: true, joinAssistant: true, special: vllm, embedSpecial: vllmEmbed, rerank: "/rerank"},
 	},
 	{
 		name: "litellm_proxy", env: []string{"LITELLM_PROXY_API_KEY"}, keyless: true,

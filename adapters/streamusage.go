@@ -34,10 +34,10 @@ func (p *Reply) appendCost(dst []byte) []byte {
 }
 
 // fullUsage is a streamed usage object of OpenAI's as LiteLLM gives it to clients: with details of the
-// completion, where the provider told none, and with the cost.
-func (p *Reply) fullUsage(usage jsondoc.Value) jsondoc.Value {
+// completion, where the provider told none and no tool was called, and with the cost.
+func (p *Reply) fullUsage(usage jsondoc.Value, details bool) jsondoc.Value {
 	dst := append(make([]byte, 0, len(usage)+96), '{')
-	detailed, priced := false, false
+	detailed, priced := !details, false
 	for k, v := range usage.Members() {
 		switch {
 		case v == "null":
