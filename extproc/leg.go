@@ -74,7 +74,7 @@ func (c *Call) arrive() {
 	l.over = true
 	if l.n == 0 { // it was never sent
 		if c.plan != nil {
-			c.server.Health.Unclaim(c.plan.At(0).Deployment.ID)
+			c.server.Health.Unclaim(c.attempt(1).Deployment.ID)
 		}
 		_ = c.server.Limiter.Cancel(context.Background(), l.held)
 		c.endRates(false, 0)

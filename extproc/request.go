@@ -33,7 +33,7 @@ func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
 	if err := c.reserveMoney(); err != nil {
 		return c.refuse(err)
 	}
-	out, err := c.translate(1)
+	out, err := c.firstRequest()
 	if err != nil {
 		return c.refuse(err)
 	}

@@ -66,6 +66,22 @@ func (w *way) failed(n int, kind apierror.Kind, wait time.Duration) bool {
 	return true
 }
 
+// passOver takes the first attempt out, before it is made, and tells whether another takes its place.
+func (w *way) passOver(kind apierror.Kind) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	walk := w.plan.Walk()
+	if w.walk != nil {
+		walk = *w.walk
+	}
+	if !walk.Fail(kind) {
+		return false
+	}
+	w.walk, w.at = &walk, 1
+	w.order = walk.Rest(append(w.room[:0], walk.Attempt()))
+	return true
+}
+
 // repeats tells whether attempt n goes to a deployment that the call has met already, and how long the last
 // answer asked to be left alone.
 func (w *way) repeats(n int) (again bool, wait time.Duration) {
