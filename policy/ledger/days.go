@@ -64,7 +64,7 @@ const counted = "spend, prompt, completion, calls, failures"
 
 // write adds them to what the database has. All writers go through the lines in one order, so that none waits for
 // another that waits for it.
-func (d *days) write(ctx context.Context, tx *sql.Tx) error {
+func (d *days) write(ctx context.Context, tx *sql.Tx, postgres bool) error {
 	keys := slices.SortedFunc(maps.Keys(d.lines), func(a, b dayKey) int {
 		return cmp.Or(cmp.Compare(a.day, b.day), cmp.Compare(a.key, b.key), cmp.Compare(a.team, b.team), cmp.Compare(a.user, b.user),
 			cmp.Compare(a.customer, b.customer), cmp.Compare(a.group, b.group), cmp.Compare(a.model, b.model), cmp.Compare(a.provider, b.provider))
@@ -73,7 +73,7 @@ func (d *days) write(ctx context.Context, tx *sql.Tx) error {
 	for _, k := range keys {
 		rows = append(rows, append([]any{k.day, k.key, k.team, k.user, k.customer, k.group, k.model, k.provider}, d.lines[k].values()...))
 	}
-	if err := upsert(ctx, tx, "sluice_spend_daily", "day, api_key, team_id, user_id, end_user, model_group, model, provider", rows); err != nil {
+	if err := upsert(ctx, tx, postgres, "sluice_spend_daily", "day, api_key, team_id, user_id, end_user, model_group, model, provider", rows); err != nil {
 		return err
 	}
 	tags := slices.SortedFunc(maps.Keys(d.tags), func(a, b tagKey) int {
@@ -83,23 +83,39 @@ func (d *days) write(ctx context.Context, tx *sql.Tx) error {
 	for _, k := range tags {
 		rows = append(rows, append([]any{k.day, k.tag, k.key, k.user}, d.tags[k].values()...))
 	}
-	return upsert(ctx, tx, "sluice_spend_daily_tags", "day, tag, api_key, user_id", rows)
+	return upsert(ctx, tx, postgres, "sluice_spend_daily_tags", "day, tag, api_key, user_id", rows)
 }
 
 func (t *total) values() []any { return []any{t.spend, t.prompt, t.completion, t.calls, t.failures} }
 
-func upsert(ctx context.Context, tx *sql.Tx, table, key string, rows [][]any) error {
+// together is how many lines a statement for PostgreSQL holds, which limits the number of its parameters.
+const together = 400
+
+func upsert(ctx context.Context, tx *sql.Tx, postgres bool, table, key string, rows [][]any) error {
+	if len(rows) == 0 {
+		return nil
+	}
 	var sets []string
 	for name := range strings.SplitSeq(counted, ", ") {
 		sets = append(sets, name+" = "+table+"."+name+" + excluded."+name)
 	}
-	for from := 0; from < len(rows); from += Batch {
-		part := rows[from:min(from+Batch, len(rows))]
-		args := slices.Concat(part...)
-		if _, err := tx.ExecContext(ctx, "INSERT INTO "+table+" ("+key+", "+counted+") VALUES "+placeholders(len(part), len(part[0]))+
-			" ON CONFLICT ("+key+") DO UPDATE SET "+strings.Join(sets, ", "), args...); err != nil {
-			return err
+	into := "INSERT INTO " + table + " (" + key + ", " + counted + ") VALUES "
+	otherwise := " ON CONFLICT (" + key + ") DO UPDATE SET " + strings.Join(sets, ", ")
+	if postgres {
+		for part := range slices.Chunk(rows, together) {
+			if _, err := tx.ExecContext(ctx, into+placeholders(len(part), len(part[0]))+otherwise, slices.Concat(part...)...); err != nil {
+				return err
+			}
 		}
+		return nil
 	}
-	return nil
+	statement, err := tx.PrepareContext(ctx, into+bare(len(rows[0]))+otherwise)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = statement.Close() }()
+	return oneByOne(ctx, len(rows), func(ctx context.Context, i int) error {
+		_, err := statement.ExecContext(ctx, rows[i]...)
+		return err
+	})
 }

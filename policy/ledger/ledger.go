@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/json"
 	"fmt"
-	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -36,17 +35,17 @@ const columns = `id, started, ended, first_token, request_id, attempt, call_type
 
 var columnCount = strings.Count(columns, ",") + 1
 
-// values are a row's, in the order of columns.
+// values are a row's, in the order of columns, each a string or an int64.
 func (r *Row) values(to []any) []any {
 	tags := "[]"
 	if len(r.Tags) > 0 {
 		b, _ := json.Marshal(r.Tags) // strings always are JSON
 		tags = string(b)
 	}
-	return append(to, clean(r.ID), micros(r.Started), micros(r.Ended), micros(r.FirstToken), clean(r.RequestID), r.Attempt, r.CallType,
+	return append(to, clean(r.ID), micros(r.Started), micros(r.Ended), micros(r.FirstToken), clean(r.RequestID), int64(r.Attempt), r.CallType,
 		r.Key, clean(r.KeyAlias), clean(r.Team), clean(r.User), clean(r.Customer), clean(r.Organization), clean(r.Session), clean(tags),
 		clean(r.Model), clean(r.Group), clean(r.Deployment), r.Provider, clean(r.APIBase), r.Prompt, r.Completion, r.CachedRead,
-		r.CacheWrite, r.Reasoning, int64(r.Spend), bit(r.Stream), bit(r.CacheHit), bit(r.Estimated), bit(r.Orphaned), r.Status, r.Failure)
+		r.CacheWrite, r.Reasoning, int64(r.Spend), bit(r.Stream), bit(r.CacheHit), bit(r.Estimated), bit(r.Orphaned), int64(r.Status), r.Failure)
 }
 
 // clean makes a client's text one that PostgreSQL takes: valid UTF-8 without a zero byte.
@@ -64,86 +63,11 @@ func bit(b bool) int64 {
 	return 0
 }
 
-// Batch is how many rows a statement holds; both databases limit the number of its parameters.
-const Batch = 400
-
-// Write writes rows, and the totals of their days, in one transaction. Rows that are there already are left as
-// they are and counted once.
-func (l *Ledger) Write(ctx context.Context, rows []Row) error {
-	if len(rows) == 0 {
-		return nil
-	}
-	if err := l.partitions(ctx, rows); err != nil {
-		return err
-	}
-	return l.db.Tx(ctx, func(tx *sql.Tx) error {
-		var days days
-		for from := 0; from < len(rows); from += Batch {
-			part := rows[from:min(from+Batch, len(rows))]
-			written, err := insert(ctx, tx, part)
-			if err != nil {
-				return err
-			}
-			for i := range part {
-				if id := clean(part[i].ID); written[id] {
-					delete(written, id) // twice in one batch counts once, too
-					days.add(&part[i])
-				}
-			}
-		}
-		return days.write(ctx, tx)
-	})
-}
-
-// insert writes up to Batch rows and tells which were not there.
-func insert(ctx context.Context, tx *sql.Tx, rows []Row) (map[string]bool, error) {
-	args := make([]any, 0, len(rows)*columnCount)
-	for i := range rows {
-		args = rows[i].values(args)
-	}
-	got, err := tx.QueryContext(ctx, "INSERT INTO sluice_spend ("+columns+") VALUES "+placeholders(len(rows), columnCount)+
-		" ON CONFLICT (id, started) DO NOTHING RETURNING id", args...)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = got.Close() }()
-	written := make(map[string]bool, len(rows))
-	for got.Next() {
-		var id string
-		if err := got.Scan(&id); err != nil {
-			return nil, err
-		}
-		written[id] = true
-	}
-	return written, got.Err()
-}
-
-// placeholders is "($1,$2),($3,$4)" for two rows of two columns.
-func placeholders(rows, width int) string {
-	b := make([]byte, 0, rows*width*6)
-	n := 0
-	for i := range rows {
-		if i > 0 {
-			b = append(b, ',')
-		}
-		for j := range width {
-			n++
-			b = append(b, ",("[bit(j == 0)], '$')
-			b = strconv.AppendInt(b, int64(n), 10)
-		}
-		b = append(b, ')')
-	}
-	return string(b)
-}
-
 // partitionLock is the number of PostgreSQL's advisory lock for making partitions.
 const partitionLock = 7_310_402_218
 
 // partitions makes the months that rows need.
 func (l *Ledger) partitions(ctx context.Context, rows []Row) error {
-	if !l.db.Postgres() {
-		return nil
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range rows {

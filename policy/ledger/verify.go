@@ -125,7 +125,7 @@ func (l *Ledger) Repair(ctx context.Context, on string) error {
 			n*dayMicros, (n+1)*dayMicros); err != nil {
 			return err
 		}
-		return d.write(ctx, tx)
+		return d.write(ctx, tx, l.db.Postgres())
 	})
 }
 

@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	flushRows    = 2 * ledger.Batch
+	flushRows    = ledger.Batch
 	flushTimeout = 30 * time.Second
 	mostWait     = 5 * time.Second
 	// mostLoose bounds the rows that are in memory alone.
