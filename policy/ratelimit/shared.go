@@ -238,6 +238,9 @@ func (s *Shared) Cancel(ctx context.Context, r *Reservation) error {
 
 // end gives a reservation back to where it was made. With the store out of reach its end is remembered, and the
 // store hears of it once it is back: that is not an error.
+//
+// Nobody waits for windows to be corrected. A parallel call's end is waited for: its client may make the next one as
+// soon as it has the answer.
 func (s *Shared) end(ctx context.Context, r *Reservation, do func(context.Context, Limiter) error) error {
 	if r == nil || r.ID == "" {
 		return do(ctx, s.local)
@@ -246,10 +249,27 @@ func (s *Shared) end(ctx context.Context, r *Reservation, do func(context.Contex
 		s.redis.forget(r)
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
-	defer cancel()
-	if err := do(ctx, s.redis); err != nil {
-		s.lost(err)
+	tell := func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
+		defer cancel()
+		if err := do(ctx, s.redis); err != nil {
+			s.lost(err)
+		}
+	}
+	if r.holdsPlace() {
+		tell()
+	} else {
+		go tell()
 	}
 	return nil
+}
+
+// holdsPlace tells whether the reservation is of a parallel call.
+func (r *Reservation) holdsPlace() bool {
+	for i := range r.Limits {
+		if r.Limits[i].Unit == Parallel {
+			return true
+		}
+	}
+	return false
 }
