@@ -19,6 +19,10 @@ type Budgets struct {
 	Providers, Tags map[string]budget.Limit
 	// Status of the answer to a call that no budget has room for; 0: 422.
 	Status int
+	// CustomerBudget is the budget object of end users that have none of their own, unless the key names another;
+	// CustomerMax is what each may spend that still has no budget; nil: any amount.
+	CustomerBudget string
+	CustomerMax    *money.Amount
 	// UsersOfTeams: a user's own budget holds for team keys as well (apply_user_budget_to_team_keys).
 	UsersOfTeams bool
 }

@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -69,15 +70,30 @@ func (c *Call) callerLimits(group string) []ratelimit.Limit {
 	return limits
 }
 
-// endUser is the registered end user that the call is made for; nil: there is none.
+// endUser is the end user that the call is made for, if it is registered or a budget holds for everybody; else nil
+// (https://docs.litellm.ai/docs/proxy/customers).
 func (c *Call) endUser() *keys.Customer {
 	if c.server.Customer == nil {
 		return nil
 	}
-	if id := c.customer(); id != "" {
-		return c.server.Customer(id)
+	id := c.customer()
+	if id == "" {
+		return nil
 	}
-	return nil
+	b := c.snapshot.Budgets
+	if b == nil {
+		return c.server.Customer(id, c.key.CustomerBudget)
+	}
+	e := c.server.Customer(id, cmp.Or(c.key.CustomerBudget, b.CustomerBudget))
+	if b.CustomerMax == nil || e != nil && e.Budget.Max != nil {
+		return e
+	}
+	bounded := keys.Customer{ID: id}
+	if e != nil {
+		bounded = *e
+	}
+	bounded.Budget.Max = b.CustomerMax
+	return &bounded
 }
 
 func ofModel(limits map[string]int64, group string) *int64 {

@@ -36,11 +36,11 @@ type Options struct {
 	MaxBody, MaxHeld int64
 	// Limiter keeps the limits of callers and deployments; nil: in this process.
 	Limiter ratelimit.Limiter
-	// Book takes what calls cost; nil: nobody does. Spent is told of each of its rows, Customer finds an end user that
-	// is registered; both may be nil.
+	// Book takes what calls cost; nil: nobody does. Spent is told of each of its rows, Customer finds an end user, and
+	// gives one without a budget the limits of the budget object named; both may be nil.
 	Book     *spend.Book
 	Spent    func(*ledger.Row)
-	Customer func(id string) *keys.Customer
+	Customer func(id, budget string) *keys.Customer
 	// Warm says whether Envoy can be sent to a cluster; nil: to all.
 	Warm func(cluster string) bool
 }

@@ -80,7 +80,7 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	if err != nil {
 		return nil, err
 	}
-	a.warnings = table.Warnings()
+	a.warnings = append(table.Warnings(), a.unpriced()...)
 	a.snapshot = &extproc.Snapshot{
 		Table: table,
 		Keys: keys.NewRing(keys.Options{

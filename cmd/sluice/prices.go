@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"maps"
+	"slices"
 	"strings"
 
 	"github.com/sluicegw/sluice/adapters"
@@ -53,4 +55,34 @@ func fullModel(d *config.Deployment) string {
 		return d.Model
 	}
 	return d.Provider + "/" + strings.TrimPrefix(d.Model, d.Provider+"/")
+}
+
+// ownModels are providers of models that people run themselves, and for which nobody has a price.
+var ownModels = map[string]bool{"demo": true, "ollama": true, "ollama_chat": true, "vllm": true, "hosted_vllm": true, "lm_studio": true,
+	"llamafile": true, "xinference": true, "lemonade": true, "docker_model_runner": true, "oobabooga": true, "infinity": true}
+
+// shownUnpriced is how many models the warning names.
+const shownUnpriced = 5
+
+// unpriced warns of models that no budget bounds, because nobody has said what they cost.
+func (a *assembly) unpriced() []string {
+	var names []string
+	for i := range a.config.Deployments {
+		d := &a.config.Deployments[i]
+		provider, _ := adapters.NameOf(fullModel(d), d.APIBase)
+		p := a.pricers[d.ID]
+		if ownModels[provider] || strings.Contains(d.Model, "*") || p.Info().Prices.Known() || slices.Contains(names, d.Group) {
+			continue
+		}
+		names = append(names, d.Group)
+	}
+	if len(names) == 0 {
+		return nil
+	}
+	more := ""
+	if n := len(names) - shownUnpriced; n > 0 {
+		names, more = names[:shownUnpriced], fmt.Sprintf(" and %d more", n)
+	}
+	return []string{fmt.Sprintf("no price is known of %s%s: calls cost nothing, and no budget bounds them; give input_cost_per_token and output_cost_per_token, or model_info.base_model",
+		strings.Join(names, ", "), more)}
 }

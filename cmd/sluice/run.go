@@ -304,7 +304,7 @@ func (r *instance) build(ctx context.Context, c *config.Config) error {
 	g.proc = extproc.NewServer(extproc.Options{
 		Log: r.log, Health: g.health, Metrics: metrics, MaxBody: body, MaxHeld: heldBytes(body), Warm: g.warm,
 		Limiter: r.limiter(ctx, c, metrics),
-		Book:    r.book, Spent: func(row *ledger.Row) { metrics.Spend(spendRecord(row)) }, Customer: r.directory.Customer})
+		Book:    r.book, Spent: func(row *ledger.Row) { metrics.Spend(spendRecord(row)) }, Customer: r.directory.CustomerOr})
 	if r.options.certFile != "" {
 		cert, err := readCertificate(r.options.certFile, r.options.keyFile)
 		if err != nil {

@@ -8,7 +8,8 @@ import (
 
 // shown is the assembly as the HTTP API tells of it.
 func (a *assembly) shown() *admin.Snapshot {
-	out := &admin.Snapshot{Keys: a.snapshot.Keys, MetricsNeedKey: a.config.Settings.MetricsNeedKey, IsMaster: a.snapshot.Keys.IsMaster}
+	out := &admin.Snapshot{Keys: a.snapshot.Keys, MetricsNeedKey: a.config.Settings.MetricsNeedKey, IsMaster: a.snapshot.Keys.IsMaster,
+		UserBudget: a.config.Budgets.UserMax, UserBudgetDuration: a.config.Budgets.UserDuration}
 	_, out.Aliases = a.snapshot.Table.Aliases()
 	for _, d := range a.deployments {
 		s := admin.Deployment{

@@ -105,6 +105,11 @@ func budgets(c *config.Config) *extproc.Budgets {
 		Global: budget.Limit{Max: budget.None}, Status: c.Budgets.Status, UsersOfTeams: c.Budgets.UsersOfTeams,
 		Tags: named(budget.Tag, c.Budgets.Tags), Providers: named(budget.Provider, c.Budgets.Providers),
 	}
+	b.CustomerBudget = c.Budgets.CustomerBudget
+	if most := c.Budgets.CustomerMax; most != nil {
+		amount := money.FromDollars(*most)
+		b.CustomerMax = &amount
+	}
 	if most := c.General.MaxBudget; most != nil && *most > 0 { // 0 is LiteLLM's "none"
 		b.Global.Max = money.FromDollars(*most)
 		b.Global.Window = windowOf(c.General.BudgetDuration)

@@ -116,7 +116,7 @@ func updateCustomer(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return c.customerRow(after), nil
+	return c.customerRow(c.standing(keys.KindCustomer, id, after)), nil
 }
 
 // deleteCustomers is POST /customer/delete.

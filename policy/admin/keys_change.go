@@ -59,7 +59,7 @@ func updateKey(c *call) (any, error) {
 	if err := c.setSpent(keys.KindKey, hash, b); err != nil {
 		return nil, err
 	}
-	out := row(keys.KindKey, after)
+	out := row(keys.KindKey, c.standing(keys.KindKey, hash, after))
 	out["key"] = name
 	if name == "" {
 		out["key"] = hash
@@ -250,7 +250,10 @@ func blockKey(blocked bool) action {
 			after = d
 			return ch.put(keys.KindKey, hash, text(d, "key_alias"), d)
 		})
-		return row(keys.KindKey, after), err
+		if err != nil {
+			return nil, err
+		}
+		return row(keys.KindKey, c.standing(keys.KindKey, hash, after)), nil
 	}
 }
 

@@ -252,8 +252,13 @@ func (c *call) open(o store.Object) document {
 		c.s.o.Log.Error("a stored object cannot be read", "kind", o.Kind, "error", err)
 		d = document{}
 	}
+	return c.standing(o.Kind, o.ID, d)
+}
+
+// standing puts what a scope has spent into its document: what is stored there is from before the ledger began.
+func (c *call) standing(kind, id string, d document) document {
 	if spent := c.s.o.Storage.Spent; spent != nil {
-		if amount, known := spent(o.Kind, o.ID); known {
+		if amount, known := spent(kind, id); known {
 			d["spend"] = json.Number(amount.String())
 		}
 	}

@@ -51,6 +51,10 @@ type Snapshot struct {
 	MetricsNeedKey bool
 	// IsMaster tells the master key from others; nil: there is none.
 	IsMaster func(token string) bool
+	// UserBudget, in US dollars, and UserBudgetDuration are the budget of internal users that are given none; nil and
+	// empty: none.
+	UserBudget         *float64
+	UserBudgetDuration string
 }
 
 // serves tells whether there is a model group of a name.

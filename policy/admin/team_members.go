@@ -87,7 +87,7 @@ func addMembers(c *call) (any, error) {
 	for _, m := range memberships {
 		c.withBudget(m)
 	}
-	out := only(teamRow(after), "/team/member_add")
+	out := only(teamRow(c.standing(keys.KindTeam, id, after)), "/team/member_add")
 	out["updated_users"], out["updated_team_memberships"] = updated, memberships
 	return out, nil
 }
@@ -143,7 +143,12 @@ func (c *call) addMember(ch change, team, m, b document) (user, membership docum
 		return nil, nil, err
 	}
 	if !ok {
-		user = document{"user_id": id, "user_email": m["user_email"], "user_role": "internal_user"}
+		user = document{"user_id": id}
+		about := document{"user_email": m["user_email"], "user_role": string(keys.InternalUser)}
+		c.standardBudget(about)
+		if err := c.setUser(user, about); err != nil {
+			return nil, nil, err
+		}
 	}
 	if text(m, "user_email") == "" {
 		m["user_email"] = user["user_email"]
@@ -253,7 +258,10 @@ func deleteMember(c *call) (any, error) {
 		}
 		return errors.Join(errs...)
 	})
-	return only(teamRow(after), "team"), err
+	if err != nil {
+		return nil, err
+	}
+	return only(teamRow(c.standing(keys.KindTeam, id, after)), "team"), nil
 }
 
 // leaveTeam takes a team off a user's list.

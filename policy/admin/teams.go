@@ -224,7 +224,7 @@ func updateTeam(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return document{"team_id": id, "data": teamRow(after)}, nil
+	return document{"team_id": id, "data": teamRow(c.standing(keys.KindTeam, id, after))}, nil
 }
 
 // teamAdminMayChange keeps a team's admin from raising what the proxy's admin gave the team.
@@ -307,7 +307,10 @@ func blockTeam(blocked bool) action {
 			after = d
 			return ch.put(keys.KindTeam, id, "", d)
 		})
-		return teamRow(after), err
+		if err != nil {
+			return nil, err
+		}
+		return teamRow(c.standing(keys.KindTeam, id, after)), nil
 	}
 }
 

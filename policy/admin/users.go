@@ -2,8 +2,11 @@ package admin
 
 import (
 	"cmp"
+	"encoding/json"
 	"errors"
+	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sluicegw/sluice/policy/keys"
@@ -66,6 +69,10 @@ func newUser(c *call) (any, error) {
 	if id == "" {
 		id = newID()
 	}
+	if text(b, "user_role") == string(keys.InternalUser) {
+		maps.DeleteFunc(b, func(name string, v any) bool { return v == nil }) // null is nothing said
+		c.standardBudget(b)
+	}
 	b["user_id"] = id
 	d := document{"user_id": id}
 	if err := c.setUser(d, b); err != nil {
@@ -100,6 +107,16 @@ func newUser(c *call) (any, error) {
 	}
 	stored, _ := c.find(keys.KindUser, id)
 	return newUserAnswer(token, key, stored), nil
+}
+
+// standardBudget gives an internal user the configuration's budget, as far as the request says nothing of one.
+func (c *call) standardBudget(b document) {
+	if !given(b, "max_budget") && c.snap.UserBudget != nil {
+		b["max_budget"] = json.Number(strconv.FormatFloat(*c.snap.UserBudget, 'f', -1, 64))
+	}
+	if !given(b, "budget_duration") && c.snap.UserBudgetDuration != "" {
+		b["budget_duration"] = c.snap.UserBudgetDuration
+	}
 }
 
 // joinTeams makes the user a member of teams.
@@ -216,6 +233,9 @@ func updateUser(c *call) (any, error) {
 		if !ok {
 			d = document{"user_id": id}
 		}
+		if text(b, "user_role") == string(keys.InternalUser) {
+			c.standardBudget(b)
+		}
 		if err := c.setUser(d, b); err != nil {
 			return err
 		}
@@ -229,7 +249,7 @@ func updateUser(c *call) (any, error) {
 	if err := c.setSpent(keys.KindUser, id, b); err != nil {
 		return nil, err
 	}
-	return document{"user_id": id, "data": userRow(after)}, nil
+	return document{"user_id": id, "data": userRow(c.standing(keys.KindUser, id, after))}, nil
 }
 
 // deleteUsers is POST /user/delete. Their keys and memberships go with them.

@@ -23,6 +23,7 @@ type Directory struct {
 	users     table[string, cell[User]]
 	members   table[string, cell[Member]]
 	customers table[string, Customer]
+	standards table[string, standard] // budgets of customers without one, as they were read last
 
 	writing sync.Mutex
 	mu      sync.RWMutex // guards docs
@@ -249,6 +250,7 @@ func (d *Directory) useBudget(id string) {
 func (d *Directory) Refresh() {
 	d.writing.Lock()
 	defer d.writing.Unlock()
+	d.standards.replace(nil)
 	for _, kind := range []string{KindKey, KindMember, KindOldKey} {
 		for _, o := range d.List(kind) {
 			if kind == KindKey && !bytes.Contains(o.Doc, []byte("temp_budget_increase")) {

@@ -102,6 +102,7 @@ type Customer struct {
 	DefaultModel string
 	Region       string // "eu" or "us"; empty: any
 	Scope
+	limited bool // by a budget object of its own
 }
 
 // Key is who makes a call. It is immutable and shared by all calls of the key; what it belongs to may change
@@ -122,6 +123,7 @@ type Key struct {
 	Metadata                       json.RawMessage   // an object, or nil
 	Permissions                    json.RawMessage   // an object, or nil
 	Tags, Guardrails               []string
+	CustomerBudget                 string    // the budget_id of end users that have none of their own; empty: the configuration's
 	Expires                        time.Time // zero: never
 	Blocked                        bool
 	Scope

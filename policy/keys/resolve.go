@@ -21,7 +21,7 @@ func (d *Directory) key(o store.Object, rel *relations) *Key {
 		Hash: o.ID, Name: r.KeyName, Alias: r.KeyAlias, Models: r.Models,
 		TeamID: r.TeamID, UserID: r.UserID, OrganizationID: r.OrganizationID,
 		Aliases: r.Aliases, AllowedRoutes: r.AllowedRoutes, Metadata: json.RawMessage(r.Metadata), Permissions: json.RawMessage(r.Permissions),
-		Tags: a.Tags, Guardrails: a.Guardrails, Expires: r.Expires.time(), Blocked: r.Blocked,
+		Tags: a.Tags, Guardrails: a.Guardrails, CustomerBudget: a.EndUsers, Expires: r.Expires.time(), Blocked: r.Blocked,
 		Scope: r.scope(&a, d.budget(r.BudgetID)),
 	}
 	d.relate(k, rel)
@@ -112,9 +112,10 @@ func (d *Directory) customer(o store.Object) *Customer {
 		return nil
 	}
 	r, a := decode(o.Doc)
+	own := d.budget(r.BudgetID)
 	return &Customer{
 		ID: o.ID, Alias: r.Alias, Blocked: r.Blocked, DefaultModel: r.DefaultModel, Region: r.Region,
-		Scope: r.scope(&a, d.budget(r.BudgetID)),
+		Scope: r.scope(&a, own), limited: own != nil,
 	}
 }
 
@@ -140,6 +141,47 @@ func (d *Directory) Member(team, user string) *Member {
 
 // Customer is the end user of an id, or nil: most end users are not registered.
 func (d *Directory) Customer(id string) *Customer { return d.customers.get(id) }
+
+// CustomerOr is the end user of an id, with the limits of a budget object if it has none of its own, registered or
+// not. Without such a budget it is [Directory.Customer].
+func (d *Directory) CustomerOr(id, budget string) *Customer {
+	c := d.Customer(id)
+	if id == "" || budget == "" || c != nil && c.limited {
+		return c
+	}
+	s := d.standard(budget)
+	if s == nil {
+		return c
+	}
+	out := Customer{ID: id}
+	if c != nil {
+		out = *c
+	}
+	out.Limits, out.Budget, out.ModelBudgets = s.Limits, s.Budget, s.ModelBudgets
+	return &out
+}
+
+// standard is what a budget object says, read once for each change of anything; nil: there is none.
+func (d *Directory) standard(id string) *Scope {
+	at := d.changed.Load()
+	if s := d.standards.get(id); s != nil && s.at == at {
+		return s.scope
+	}
+	d.writing.Lock()
+	defer d.writing.Unlock()
+	s := &standard{at: d.changed.Load()}
+	if b := d.budget(id); b != nil {
+		scope := new(row).scope(new(about), b)
+		s.scope = &scope
+	}
+	d.standards.set(id, s)
+	return s.scope
+}
+
+type standard struct {
+	at    int64 // of [Directory.Changes]
+	scope *Scope
+}
 
 // Get is a document as it is stored.
 func (d *Directory) Get(kind, id string) (store.Object, bool) {

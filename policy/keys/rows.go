@@ -67,6 +67,7 @@ type about struct {
 	ModelRPM     map[string]number `json:"model_rpm_limit"`
 	ModelTPM     map[string]number `json:"model_tpm_limit"`
 	MemberBudget string            `json:"team_member_budget_id"`
+	EndUsers     string            `json:"end_user_budget_id"`
 	TempIncrease *number           `json:"temp_budget_increase"`
 	TempExpiry   *when             `json:"temp_budget_expiry"`
 }

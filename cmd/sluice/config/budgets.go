@@ -17,6 +17,14 @@ type Budgets struct {
 	At   time.Duration
 	// Tags are litellm_settings.tag_budget_config, Providers router_settings.provider_budget_config.
 	Tags, Providers map[string]ScopeBudget
+	// CustomerMax is what each end user may spend that has no budget: litellm_settings.max_end_user_budget, US dollars;
+	// CustomerBudget is the budget object that holds for it: max_end_user_budget_id.
+	CustomerMax    *float64
+	CustomerBudget string
+	// UserMax and UserDuration are the budget of new internal users that are given none:
+	// litellm_settings.max_internal_user_budget, US dollars, and internal_user_budget_duration.
+	UserMax      *float64
+	UserDuration string
 	// FailOpen lets calls go that cannot be written down: general_settings.spend_fail_mode: open.
 	FailOpen bool
 	// UsersOfTeams is general_settings.apply_user_budget_to_team_keys.
@@ -51,6 +59,18 @@ func (r *reader) litellmBudgets(b *Budgets, fs fields) {
 		b.Zone = zone
 	}
 	fs["budget_reset_time"] = func(v *value, path string) { b.At = r.timeOfDay(v, path) }
+	fs["max_end_user_budget"] = setPtr(r.number, &b.CustomerMax)
+	fs["max_end_user_budget_id"] = set(r.str, &b.CustomerBudget)
+	fs["max_internal_user_budget"] = setPtr(r.number, &b.UserMax)
+	fs["default_max_internal_user_budget"] = func(v *value, path string) { // an older name
+		if most := r.number(v, path); b.UserMax == nil {
+			b.UserMax = &most
+		}
+	}
+	fs["internal_user_budget_duration"] = func(v *value, path string) {
+		r.window(v, path)
+		b.UserDuration = strings.TrimSpace(v.text)
+	}
 	fs["tag_budget_config"] = func(v *value, path string) { b.Tags = r.scopeBudgets(v, path, "max_budget", "budget_duration") }
 }
 
