@@ -37,15 +37,18 @@ var columnCount = strings.Count(columns, ",") + 1
 
 // values are a row's, in the order of columns, each a string or an int64.
 func (r *Row) values(to []any) []any {
-	tags := "[]"
-	if len(r.Tags) > 0 {
-		b, _ := json.Marshal(r.Tags) // strings always are JSON
-		tags = string(b)
-	}
 	return append(to, clean(r.ID), micros(r.Started), micros(r.Ended), micros(r.FirstToken), clean(r.RequestID), int64(r.Attempt), r.CallType,
-		r.Key, clean(r.KeyAlias), clean(r.Team), clean(r.User), clean(r.Customer), clean(r.Organization), clean(r.Session), clean(tags),
+		r.Key, clean(r.KeyAlias), clean(r.Team), clean(r.User), clean(r.Customer), clean(r.Organization), clean(r.Session), r.tagsText(),
 		clean(r.Model), clean(r.Group), clean(r.Deployment), r.Provider, clean(r.APIBase), r.Prompt, r.Completion, r.CachedRead,
 		r.CacheWrite, r.Reasoning, int64(r.Spend), bit(r.Stream), bit(r.CacheHit), bit(r.Estimated), bit(r.Orphaned), int64(r.Status), r.Failure)
+}
+
+func (r *Row) tagsText() string {
+	if len(r.Tags) == 0 {
+		return "[]"
+	}
+	b, _ := json.Marshal(r.Tags) // strings always are JSON
+	return clean(string(b))
 }
 
 // clean makes a client's text one that PostgreSQL takes: valid UTF-8 without a zero byte.
@@ -104,22 +107,7 @@ func month(t time.Time) (name string, from, to int64) {
 // no sum changes.
 func (l *Ledger) Retain(ctx context.Context, before time.Time) (removed int64, err error) {
 	if !l.db.Postgres() {
-		// Whole days, since a day's part is summed from its rows; in pieces, since others want to write.
-		day := dayOf(before.UnixMicro()) * dayMicros
-		for {
-			var n int64
-			err := l.db.Tx(ctx, func(tx *sql.Tx) error {
-				r, err := tx.ExecContext(ctx, `DELETE FROM sluice_spend WHERE rowid IN
-					(SELECT rowid FROM sluice_spend WHERE started < $1 LIMIT 5000)`, day)
-				if err == nil {
-					n, err = r.RowsAffected()
-				}
-				return err
-			})
-			if removed += n; err != nil || n == 0 {
-				return removed, err
-			}
-		}
+		return l.retainCompact(ctx, before)
 	}
 	keep, _, _ := month(before)
 	names, err := l.texts(ctx, `SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid

@@ -3,6 +3,7 @@ package ledger
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"fmt"
 	"path/filepath"
 	"reflect"
@@ -190,4 +191,32 @@ func TestManyWriters(t *testing.T) {
 			t.Error("totals differ")
 		}
 	})
+}
+
+// A file finds rows by its indexes, through the view.
+func TestPlansOfFiles(t *testing.T) {
+	db, err := store.Open(t.Context(), store.Options{Path: filepath.Join(t.TempDir(), "db")})
+	must(t, err)
+	t.Cleanup(func() { _ = db.Close() })
+	for filter, want := range map[Filter]string{
+		{}:                             "sluice_spend_rows USING INDEX sqlite_autoindex_sluice_spend_rows_1 (started>?)",
+		{Key: "k", From: noon}:         "sluice_spend_rows USING INDEX sluice_spend_rows_party (party=? AND started>?)",
+		{User: "u", From: noon}:        "sluice_spend_rows USING INDEX sluice_spend_rows_party (party=? AND started>?)",
+		{Team: "t", Key: "k"}:          "sluice_spend_rows USING INDEX sluice_spend_rows_party (party=? AND started>?)",
+		{Request: "some-request's-id"}: "sluice_spend_rows USING INDEX sluice_spend_rows_request (<expr>=?)",
+	} {
+		where, args := filter.where(false)
+		var plan bytes.Buffer
+		must(t, each(t.Context(), db.SQL(), "EXPLAIN QUERY PLAN SELECT "+columns+" FROM sluice_spend"+where+" ORDER BY started DESC LIMIT 10",
+			func(rows *sql.Rows) error {
+				var id, parent, unused int
+				var text string
+				err := rows.Scan(&id, &parent, &unused, &text)
+				plan.WriteString(text + "\n")
+				return err
+			}, args...))
+		if !bytes.Contains(plan.Bytes(), []byte(want)) {
+			t.Errorf("%+v:\n%s", filter, &plan)
+		}
+	}
 }

@@ -76,7 +76,7 @@ type Filter struct {
 	Offset          int    // of those with a Limit
 }
 
-func (f *Filter) where() (string, []any) {
+func (f *Filter) where(postgres bool) (string, []any) {
 	sql, args := " WHERE started >= $1", []any{micros(f.From)}
 	add := func(text string, v any) {
 		args = append(args, v)
@@ -90,15 +90,19 @@ func (f *Filter) where() (string, []any) {
 			add(" AND "+c.column+" = $%d", clean(c.value))
 		}
 	}
-	if f.Request != "" {
+	switch {
+	case f.Request == "":
+	case postgres:
 		add(" AND (request_id = $%[1]d OR id = $%[1]d)", clean(f.Request))
+	default:
+		add(ofRequest(f.Request), clean(f.Request))
 	}
 	return sql, args
 }
 
 // Each calls f with the rows that a filter chooses, newest first.
 func (l *Ledger) Each(ctx context.Context, filter Filter, f func(*Row)) error {
-	where, args := filter.where()
+	where, args := filter.where(l.db.Postgres())
 	query := "SELECT " + columns + " FROM sluice_spend" + where + " ORDER BY started DESC"
 	if filter.Limit > 0 {
 		query += fmt.Sprintf(" LIMIT %d OFFSET %d", filter.Limit, filter.Offset)
@@ -108,7 +112,7 @@ func (l *Ledger) Each(ctx context.Context, filter Filter, f func(*Row)) error {
 
 // Count is how many rows a filter chooses.
 func (l *Ledger) Count(ctx context.Context, filter Filter) (n int64, err error) {
-	where, args := filter.where()
+	where, args := filter.where(l.db.Postgres())
 	err = l.db.SQL().QueryRowContext(ctx, "SELECT COUNT(*) FROM sluice_spend"+where, args...).Scan(&n)
 	return n, err
 }

@@ -3,7 +3,6 @@ package ledger
 import (
 	"context"
 	"database/sql"
-	"runtime"
 	"strconv"
 	"strings"
 )
@@ -21,7 +20,7 @@ func (l *Ledger) Write(ctx context.Context, rows []Row) error {
 	if len(rows) == 0 {
 		return nil
 	}
-	insert := insertOneByOne
+	insert := insertCompact
 	if l.db.Postgres() {
 		insert = insertTogether
 		if err := l.partitions(ctx, rows); err != nil {
@@ -41,52 +40,6 @@ func (l *Ledger) Write(ctx context.Context, rows []Row) error {
 		}
 		return days.write(ctx, tx, l.db.Postgres())
 	})
-}
-
-// breath is the number of statements after which a writer lets others have its processor.
-const breath = 32
-
-// insertOneByOne is for SQLite, which is in this process: one prepared statement of one row, since statements of many
-// rows cost it more, not less. Its parameters are bare question marks: numbered ones are looked up by name, each
-// among all.
-func insertOneByOne(ctx context.Context, tx *sql.Tx, rows []Row) ([]bool, error) {
-	statement, err := tx.PrepareContext(ctx, "INSERT INTO sluice_spend ("+columns+") VALUES "+bare(columnCount)+
-		" ON CONFLICT (id, started) DO NOTHING")
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = statement.Close() }()
-	written := make([]bool, len(rows))
-	args := make([]any, 0, columnCount)
-	err = oneByOne(ctx, len(rows), func(ctx context.Context, i int) error {
-		args = rows[i].values(args[:0])
-		result, err := statement.ExecContext(ctx, args...)
-		if err != nil {
-			return err
-		}
-		n, err := result.RowsAffected()
-		written[i] = n > 0
-		return err
-	})
-	return written, err
-}
-
-// oneByOne calls f for each of n statements, until ctx ends. Now and then it lets others have its processor.
-func oneByOne(ctx context.Context, n int, f func(ctx context.Context, i int) error) error {
-	// The driver starts a goroutine for every statement whose context can end.
-	quiet := context.WithoutCancel(ctx)
-	for i := range n {
-		if i%breath == breath-1 {
-			runtime.Gosched()
-			if err := ctx.Err(); err != nil {
-				return err
-			}
-		}
-		if err := f(quiet, i); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // togetherStatement has one parameter a column, whatever the number of rows, so that its plan is made once.
@@ -157,6 +110,3 @@ func placeholders(rows, width int) string {
 	}
 	return string(b)
 }
-
-// bare is "(?,?)" for a row of two columns.
-func bare(width int) string { return "(?" + strings.Repeat(",?", width-1) + ")" }

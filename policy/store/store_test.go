@@ -380,3 +380,58 @@ func TestChangedMigrationIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func must(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A file of before rows were kept apart from their parties has the same rows afterwards.
+func TestLedgerBecomesCompact(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "db")
+	old, err := sql.Open("sqlite", "file:"+path)
+	must(t, err)
+	_, err = old.Exec(`CREATE TABLE sluice_migrations (version BIGINT PRIMARY KEY, name TEXT NOT NULL, checksum TEXT NOT NULL, applied_at BIGINT NOT NULL)`)
+	must(t, err)
+	all, err := migrations(migrationFiles, false)
+	must(t, err)
+	for _, m := range all {
+		if m.version >= 102 {
+			break
+		}
+		tx, err := old.Begin()
+		must(t, err)
+		must(t, m.run(t.Context(), tx))
+		must(t, tx.Commit())
+	}
+	row := `('call-%d', %[1]d, 2, 3, 'r%[1]d', 1, 'acompletion', 'key', 'alias', 'team', 'user', 'c', '', 's', '["x"]', 'm', 'g', 'd', 'openai', 'b', 1, 2, 3,
+		4, 5, 6, 1, 0, 1, 0, 200, '')`
+	for i := range 3 {
+		_, err = old.Exec("INSERT INTO sluice_spend VALUES " + fmt.Sprintf(row, i))
+		must(t, err)
+	}
+	sum := "SELECT COUNT(*), MIN(id), SUM(started), MAX(api_key), MAX(tags), SUM(stream), SUM(cache_hit), SUM(estimated), SUM(orphaned), SUM(spend), MAX(session_id) FROM sluice_spend"
+	read := func(db *sql.DB) (out [11]any) {
+		var to []any
+		for i := range out {
+			to = append(to, &out[i])
+		}
+		must(t, db.QueryRow(sum).Scan(to...))
+		return out
+	}
+	before := read(old)
+	must(t, old.Close())
+	db, err := Open(t.Context(), Options{Path: path})
+	must(t, err)
+	defer func() { _ = db.Close() }()
+	if after := read(db.SQL()); after != before {
+		t.Errorf("%v before, %v after", before, after)
+	}
+	var parties int
+	must(t, db.SQL().QueryRow("SELECT COUNT(*) FROM sluice_spend_parties").Scan(&parties))
+	if parties != 1 {
+		t.Errorf("%d parties", parties)
+	}
+}
