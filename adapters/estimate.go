@@ -21,9 +21,13 @@ func (r *Request) MaxTokens() (n int64, ok bool) {
 	return 0, false
 }
 
-// Choices is how many answers the provider makes: n, or best_of where that is more.
+// mostChoices is more answers than any provider makes at a time: times the largest count of tokens it is far from
+// overflow.
+const mostChoices = 1 << 20
+
+// Choices is how many answers the provider makes: n, or best_of where that is more. At least 1, at most 2^20.
 func (r *Request) Choices() int64 {
-	return max(1, r.doc.Get("n").Count(), r.doc.Get("best_of").Count())
+	return min(max(1, r.doc.Get("n").Count(), r.doc.Get("best_of").Count()), mostChoices)
 }
 
 // Tokens that a prompt may have beside what its text makes of them: the most that an image counts for the usual

@@ -34,6 +34,10 @@ func (c *Call) longest(a *route.Attempt) int64 {
 	return info.MaxOutputTokens
 }
 
+// dearestCall is more than any call costs, and little enough for a shared store to count many of it exactly: Redis'
+// scripts calculate in floating-point numbers.
+const dearestCall = 1_000_000 * money.Dollar
+
 // bound is the most that an attempt can cost with that many tokens, whichever of them a cache takes or gives.
 func (c *Call) bound(a *route.Attempt, input, output int64) money.Amount {
 	p := c.prices(a)
@@ -46,7 +50,7 @@ func (c *Call) bound(a *route.Attempt, input, output int64) money.Amount {
 	written, _ := p.Cost(t)
 	t.CacheWrite, t.CacheWriteHour, t.Reasoning = 0, 0, output
 	reasoned, _ := p.Cost(t)
-	return max(plain, written, reasoned)
+	return min(max(plain, written, reasoned), dearestCall)
 }
 
 // tier is the service that the client asks for; of those that have one, the dearest where it leaves the choice.
@@ -220,7 +224,7 @@ func (c *Call) price(r *ledger.Row, n int, u adapters.Usage, answer *adapters.Re
 		return
 	}
 	if u.Cost > 0 && !u.Partial && !prices.Fixed() {
-		r.Spend = money.FromDollars(u.Cost)
+		r.Spend = min(money.FromDollars(u.Cost), dearestCall)
 		return
 	}
 	t := u.Tokens("")
@@ -232,6 +236,7 @@ func (c *Call) price(r *ledger.Row, n int, u adapters.Usage, answer *adapters.Re
 		t.Tier = catalog.TierOf(answer.ServiceTier())
 	}
 	r.Spend, _ = prices.For(r.Model, model).Cost(t)
+	r.Spend = min(r.Spend, dearestCall) // a provider may write any number, and a few rows must not overflow a sum
 }
 
 // free tells whether the attempt that failed last is one that providers do not bill.

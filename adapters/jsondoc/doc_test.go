@@ -159,6 +159,11 @@ func TestValue(t *testing.T) {
 	if d.Get("n").Count() != 0 || d.Get("f").Count() != 1 {
 		t.Error("counts")
 	}
+	for _, huge := range []Value{"9223372036854775807", "1e17", "4611686018427387904"} {
+		if n := huge.Count(); n != mostCount {
+			t.Errorf("%s counts %d", huge, n)
+		}
+	}
 }
 
 func TestPatch(t *testing.T) {

@@ -66,13 +66,17 @@ func (v Value) Float() (f float64, ok bool) {
 	return f, err == nil
 }
 
-// Count is a token count: a non-negative integer, or 0 for whatever else a provider may write.
+// mostCount bounds counts, so that what is made of them (sums, products with a number of answers, prices) cannot
+// overflow: clients and providers may write any number.
+const mostCount = 1 << 40
+
+// Count is a count of tokens or the like: an integer from 0 to 2^40, a trillion; 0 for whatever is no number.
 func (v Value) Count() int64 {
 	if n, ok := v.Int(); ok && n > 0 {
-		return n
+		return min(n, mostCount)
 	}
-	if f, ok := v.Float(); ok && f > 0 && f < 1<<53 {
-		return int64(f)
+	if f, ok := v.Float(); ok && f > 0 {
+		return int64(min(f, mostCount))
 	}
 	return 0
 }
