@@ -3,6 +3,7 @@ package admin
 import (
 	"encoding/json"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/sluicegw/sluice/internal/money"
@@ -130,10 +131,17 @@ func (c *call) mayUpdateKey(before, b document) error {
 			return say(403, "Non-admin caller is not allowed to rebind the key from user=%s to user=%s", from, printable(to))
 		}
 	}
-	if team := text(b, "team_id"); team != "" && team != text(before, "team_id") {
-		return c.mayMakeKey(document{"team_id": team, "user_id": text(before, "user_id")})
+	team := text(before, "team_id")
+	if to := text(b, "team_id"); to != "" && to != team {
+		team = to
+		if err := c.mayMakeKey(document{"team_id": team, "user_id": text(before, "user_id")}); err != nil {
+			return err
+		}
+		if !given(b, "aliases") { // they were made for another team
+			b = document{"aliases": before["aliases"]}
+		}
 	}
-	return nil
+	return c.mayAlias(b, team, text(before, "user_id"))
 }
 
 // mayChangeLimits keeps money, and keys that somebody else made for a user, to admins: proxy's, and the team's.
@@ -142,7 +150,8 @@ func (c *call) mayChangeLimits(before, b document) error {
 	max, hasMax := number(b, "max_budget")
 	was, hadMax := number(before, "max_budget")
 	leaves := given(b, "team_id") && b["team_id"] == nil && text(before, "team_id") != ""
-	money := given(b, "max_budget") && (hasMax != hadMax || max != was) || given(b, "spend") || given(b, "soft_budget") || given(b, "budget_limits")
+	money := given(b, "max_budget") && (hasMax != hadMax || max != was) || given(b, "spend") || given(b, "soft_budget") || given(b, "budget_limits") ||
+		given(b, "temp_budget_increase") || alters(before, b, "budget_duration") || alters(before, b, "model_max_budget")
 	if (own || text(before, "team_id") != "") && !money && !leaves {
 		return nil
 	}
@@ -154,6 +163,12 @@ func (c *call) mayChangeLimits(before, b document) error {
 		route = "/key/update (max_budget/spend)"
 	}
 	return refuse(403, "Only proxy admins, team admins, or org admins can call %s. user_role=%s, user_id=%s", route, c.key.RoleInEffect(), c.key.UserID)
+}
+
+// alters tells whether a request sets a field to something else than it is.
+func alters(before, b document, name string) bool {
+	v, ok := b[name]
+	return ok && !reflect.DeepEqual(v, before[name])
 }
 
 // mayModify tells whether the caller may change, delete or renew a key: its owner, and admins of its team.

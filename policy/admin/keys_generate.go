@@ -65,6 +65,9 @@ func generateKey(c *call) (any, error) {
 	if err := c.mayMakeKey(b); err != nil {
 		return nil, err
 	}
+	if err := c.mayAlias(b, text(b, "team_id"), text(b, "user_id")); err != nil {
+		return nil, err
+	}
 	token, d, err := c.newKey(b)
 	if err != nil {
 		return nil, err
@@ -140,7 +143,7 @@ func (c *call) setKey(d, b document) error {
 	if err := c.setBudgetWindow(d, b); err != nil {
 		return err
 	}
-	setMetadata(d, b)
+	c.setMetadata(d, b)
 	for name := range litellm.Columns[keys.KindKey] {
 		if v, ok := b[name]; ok && !slices.Contains(ownColumns, name) {
 			d[name] = v
@@ -210,14 +213,28 @@ func (c *call) calendar() budget.Calendar {
 	return budget.Calendar{}
 }
 
+// grantedInMetadata are limits that are kept in the metadata: whoever is no admin leaves them there as they are.
+var grantedInMetadata = []string{"temp_budget_increase", "temp_budget_expiry", "model_rpm_limit", "model_tpm_limit", "team_member_budget_id"}
+
 // setMetadata keeps in the metadata what LiteLLM keeps there. Metadata that is given replaces what was there.
-func setMetadata(d, b document) {
+func (c *call) setMetadata(d, b document) {
+	before := object(d, "metadata")
 	meta, replaced := b["metadata"].(document)
 	if !replaced {
-		meta = maps.Clone(object(d, "metadata"))
+		meta = maps.Clone(before)
 	}
 	if v, ok := b["metadata"]; ok && v == nil {
 		meta = document{}
+	}
+	for _, name := range grantedInMetadata {
+		if c.admin() {
+			break
+		}
+		if v, ok := before[name]; ok {
+			meta[name] = v
+		} else {
+			delete(meta, name)
+		}
 	}
 	changed := given(b, "metadata")
 	for _, name := range inMetadata {
@@ -349,6 +366,28 @@ func (c *call) mayGrant(b document) error {
 	return nil
 }
 
+// mayAlias keeps those who are no admins from giving a key of this team and user a name for a model that neither may
+// use: a call is judged by the name that it asks for.
+func (c *call) mayAlias(b document, team, user string) error {
+	if c.admin() {
+		return nil
+	}
+	dir := c.s.o.Storage.Directory
+	var member *keys.Member
+	if team != "" && user != "" {
+		member = dir.Member(team, user)
+	}
+	of := keys.Key{Hash: "any"}.With(dir.Team(team), dir.User(user), member)
+	for name, to := range object(b, "aliases") {
+		model, ok := to.(string)
+		if ok && model != "" && !c.snap.Keys.Allows(of, model) {
+			return say(403, "The alias %s stands for %s, which this key's team or user may not use. Your role=%s",
+				printable(name), printable(model), c.key.RoleInEffect())
+		}
+	}
+	return nil
+}
+
 // mayMakeKey tells whether the caller may make a key for this user and this team.
 func (c *call) mayMakeKey(b document) error {
 	id := text(b, "team_id")
@@ -415,6 +454,9 @@ func generateServiceKey(c *call) (any, error) {
 		return nil, err
 	}
 	if err := c.mayGrant(c.body); err != nil {
+		return nil, err
+	}
+	if err := c.mayAlias(c.body, id, ""); err != nil {
 		return nil, err
 	}
 	delete(c.body, "user_id")

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sluicegw/sluice/internal/testtools"
 	"github.com/sluicegw/sluice/policy/keys"
@@ -339,6 +340,41 @@ func TestWhatRolesMayDo(t *testing.T) {
 		if code, body := a.ask(r[tt.role], tt.path, tt.body); code != tt.status {
 			t.Errorf("%s %s %s: %d %.300s, want %d", tt.role, tt.path, tt.body, code, body, tt.status)
 		}
+	}
+}
+
+// What is no admin's raises no limit by a way around, and keeps those that an admin has set.
+func TestNobodyGrantsThemselves(t *testing.T) {
+	a := newAPI(t, store.Options{})
+	r := a.roles()
+	a.want(200, master, "/team/new", `{"team_id":"u","models":["cheap"],"max_budget":1,"model_rpm_limit":{"cheap":5},
+		"team_member_permissions":["/key/generate","/key/update"],"members_with_roles":[{"role":"admin","user_id":"lead"},{"role":"user","user_id":"internal"}]}`)
+	mine := text(a.want(200, r["internal"], "/key/generate", `{"team_id":"u","aliases":{"c":"cheap"}}`), "key")
+	later := time.Now().AddDate(1, 0, 0).Format(time.DateOnly)
+	raise := `"temp_budget_increase":1000,"temp_budget_expiry":"` + later + `"`
+	for _, tt := range []struct {
+		role, path, body string
+		status           int
+	}{
+		{"internal", "/key/update", `{"key":"` + mine + `",` + raise + `}`, 403},
+		{"internal", "/key/update", `{"key":"` + mine + `","budget_duration":"1h"}`, 403},
+		{"internal", "/key/update", `{"key":"` + mine + `","metadata":{` + raise + `}}`, 200},
+		{"internal", "/key/update", `{"key":"` + mine + `","aliases":{"cheap":"dear"}}`, 403},
+		{"internal", "/key/generate", `{"team_id":"u","aliases":{"cheap":"dear"}}`, 403},
+		{"team_admin", "/key/service-account/generate", `{"team_id":"u","aliases":{"cheap":"dear"}}`, 403},
+		{"team_admin", "/team/update", `{"team_id":"u","metadata":{"a":1,` + raise + `}}`, 200},
+		{"team_admin", "/team/update", `{"team_id":"u","metadata":null}`, 200},
+	} {
+		if code, body := a.ask(r[tt.role], tt.path, tt.body); code != tt.status {
+			t.Errorf("%s %s %s: %d %.300s, want %d", tt.role, tt.path, tt.body, code, body, tt.status)
+		}
+	}
+	team := a.dir.Team("u")
+	if team.Budget.Max == nil || team.Budget.Max.Dollars() != 1 || team.Limits.ModelRPM["cheap"] != 5 {
+		t.Errorf("the team has %+v", team.Scope)
+	}
+	if k := a.dir.ByHash(keys.Hash(mine)); strings.Contains(string(k.Metadata), "temp_budget") {
+		t.Errorf("the key has %s", k.Metadata)
 	}
 }
 

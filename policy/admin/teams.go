@@ -107,7 +107,7 @@ func (c *call) setTeam(d, b document) error {
 	if meta, ok := b["metadata"].(document); ok {
 		delete(meta, "team_member_budget_id") // LiteLLM's own
 	}
-	setMetadata(d, b)
+	c.setMetadata(d, b)
 	if system != nil {
 		meta := object(d, "metadata")
 		meta["team_member_budget_id"] = system

@@ -62,7 +62,7 @@ func newUser(c *call) (any, error) {
 			role, c.key.RoleInEffect())
 	}
 	if !c.admin() { // a key that was made for this route alone gives no more than it has
-		if err := c.mayGrant(b); err != nil {
+		if err := errors.Join(c.mayGrant(b), c.mayAlias(b, text(b, "team_id"), id)); err != nil {
 			return nil, err
 		}
 	}
@@ -175,7 +175,7 @@ func (c *call) setUser(d, b document) error {
 	if err := c.setBudgetWindow(d, b); err != nil {
 		return err
 	}
-	setMetadata(d, b)
+	c.setMetadata(d, b)
 	for name := range litellm.Columns[keys.KindUser] {
 		if v, ok := b[name]; ok && !slices.Contains(ownUserColumns, name) {
 			d[name] = v
