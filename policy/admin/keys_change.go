@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"reflect"
@@ -343,18 +344,23 @@ func (c *call) replaceKey(hash, token string, b document) (document, error) {
 	}
 	delete(b, "key")
 	delete(b, "team_id")
+	fresh := keys.Hash(token)
+	taken := refuse(400, "Key already exists. Please choose another key.")
+	if _, exists := c.find(keys.KindKey, fresh); exists { // whose spend is not to be touched
+		return nil, taken
+	}
+	// Before the change: an error after it would keep the only sight of the new key from whoever asked.
+	if err := c.moveSpent(hash, fresh); err != nil {
+		return nil, err
+	}
 	var after document
 	err := c.change(func(ch change) error {
 		d, ok, err := ch.get(keys.KindKey, hash)
 		if err != nil || !ok {
 			return orNotFound(err)
 		}
-		fresh := keys.Hash(token)
-		if _, taken, err := ch.get(keys.KindKey, fresh); err != nil || taken {
-			if taken {
-				return refuse(400, "Key already exists. Please choose another key.")
-			}
-			return err
+		if _, exists, err := ch.get(keys.KindKey, fresh); err != nil || exists {
+			return cmp.Or(err, error(taken))
 		}
 		if err := c.setKey(d, b); err != nil {
 			return err
@@ -377,8 +383,5 @@ func (c *call) replaceKey(hash, token string, b document) (document, error) {
 		}
 		return ch.put(keys.KindKey, fresh, text(d, "key_alias"), d)
 	})
-	if err != nil {
-		return nil, err
-	}
-	return after, c.moveSpent(hash, keys.Hash(token))
+	return after, err
 }

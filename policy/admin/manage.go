@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/internal/money"
@@ -220,7 +221,15 @@ func (ch change) get(kind, id string) (document, bool, error) {
 	return d, err == nil, err
 }
 
+// longestID is the most that an id may have: PostgreSQL's indexes, of the ledger too, take a few of them together.
+const longestID = 256
+
 func (ch change) put(kind, id, unique string, d document) error {
+	for part := range strings.SplitSeq(id, "\x1f") {
+		if len(part) > longestID || !utf8.ValidString(part) || strings.ContainsRune(part, 0) {
+			return refuse(400, "An id has at most %d characters of valid text, not %s", longestID, printable(part[:min(len(part), 40)]))
+		}
+	}
 	b, err := json.Marshal(d)
 	if err != nil {
 		return err

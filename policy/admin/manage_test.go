@@ -2,7 +2,9 @@ package admin
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http/httptest"
 	"os"
@@ -13,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/internal/testtools"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/store"
@@ -376,6 +379,29 @@ func TestNobodyGrantsThemselves(t *testing.T) {
 	if k := a.dir.ByHash(keys.Hash(mine)); strings.Contains(string(k.Metadata), "temp_budget") {
 		t.Errorf("the key has %s", k.Metadata)
 	}
+}
+
+// A key that cannot take its spend along keeps its token; a token that is taken keeps its spend.
+func TestSpendGoesAlongWithAKey(t *testing.T) {
+	a := newAPI(t, store.Options{})
+	one, two := a.key(`{}`), a.key(`{}`)
+	fault, moved := errors.New("no ledger"), []string{}
+	a.server.o.Storage.Spent = func(kind, id string) (money.Amount, bool) { return money.Cent, kind == keys.KindKey }
+	a.server.o.Storage.SetSpent = func(_ context.Context, _, id string, _ money.Amount) error {
+		moved = append(moved, id)
+		return fault
+	}
+	a.want(500, master, "/key/regenerate", `{"key":"`+one+`"}`)
+	fault, moved = nil, nil
+	a.want(400, master, "/key/regenerate", `{"key":"`+one+`","new_key":"`+two+`"}`)
+	if moved != nil {
+		t.Error("the spend of another key was set")
+	}
+	fresh := text(a.want(200, master, "/key/regenerate", `{"key":"`+one+`"}`), "key")
+	if len(moved) != 1 || moved[0] != keys.Hash(fresh) {
+		t.Errorf("moved %v", moved)
+	}
+	a.want(400, master, "/user/new", `{"user_id":"`+strings.Repeat("u", 300)+`"}`)
 }
 
 // A body that does not fit gets FastAPI's 422; nothing makes a panic or a 500.
