@@ -146,7 +146,7 @@ func (w *chatWriter) end(dst []byte) []byte {
 		return dst
 	}
 	dst = append(w.head(append(dst, "data: "...), "chat.completion.chunk"), `"choices":[],"usage":`...)
-	return append(appendUsage(dst, w.p.usage), "}\n\n"...)
+	return append(append(dst, w.p.fullUsage(jsondoc.Value(appendUsage(nil, w.p.usage)))...), "}\n\n"...)
 }
 
 // appendUsage appends OpenAI's usage object.

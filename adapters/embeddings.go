@@ -39,7 +39,7 @@ func (e *embeddingList) addAt(dst []byte, index int, v jsondoc.Value) []byte {
 func (e *embeddingList) close(dst []byte) []byte {
 	dst = append(append(dst, `],"model":`...), e.p.alias...)
 	dst = strconv.AppendInt(append(dst, `,"usage":{"prompt_tokens":`...), e.p.usage.Prompt, 10)
-	dst = strconv.AppendInt(append(dst, `,"total_tokens":`...), e.p.usage.Total, 10)
+	dst = strconv.AppendInt(append(dst, `,"completion_tokens":0,"total_tokens":`...), e.p.usage.Total, 10)
 	return append(dst, `}}`...)
 }
 

@@ -127,7 +127,8 @@ func (t *geminiReply) end(dst []byte, told bool) ([]byte, bool) {
 			style = usageStream
 		}
 		dst = append(t.head(dst), `"choices":[],"usage":`...)
-		dst = append(t.usage.append(dst, style), "}\n\n"...)
+		dst = t.usage.append(dst, style)
+		dst = append(t.p.appendCost(dst[:len(dst)-1]), "}}\n\n"...)
 	}
 	return dst, true
 }

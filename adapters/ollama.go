@@ -23,7 +23,9 @@ var (
 		"tools", "tool_choice", "functions", "response_format", "reasoning_effort",
 	}
 	// ollamaTop are parameters of the request itself; all others are options of the model.
-	ollamaTop      = []string{"format", "keep_alive", "think", "template", "system", "raw", "suffix", "context"}
+	ollamaTop = []string{"format", "keep_alive", "think", "template", "system", "raw", "suffix", "context"}
+	// ollamaWritten are members that are written from others of the call.
+	ollamaWritten  = []string{"model", "messages", "prompt", "images", "stream", "stream_options", "options", "user"}
 	ollamaEmbedTop = []string{"truncate", "options", "keep_alive", "dimensions"}
 )
 
@@ -70,12 +72,18 @@ func (d ollama) body(c *call) ([]byte, *apierror.Error) {
 		dst = appendOllamaTools(dst, c)
 	}
 	for i := range c.fields {
-		if f := &c.fields[i]; f.value != "" && slices.Contains(ollamaTop, f.name) {
+		if f := &c.fields[i]; f.value != "" && atTop(c, f.name) {
 			dst = append(apierror.AppendString(append(dst, ','), f.name), ':')
 			dst = append(dst, f.value...)
 		}
 	}
 	return append(dst, '}'), nil
+}
+
+// atTop tells whether a parameter is one of the request itself: what extra_body brings is, too.
+func atTop(c *call, name string) bool {
+	return slices.Contains(ollamaTop, name) ||
+		!slices.Contains(ollamaWritten, name) && !slices.Contains(openAIParams, name) && c.fromExtra(name) != ""
 }
 
 // appendOptions appends the options of the model: sampling, and whatever the client named beside
@@ -120,7 +128,7 @@ func (d ollama) appendOptions(dst []byte, c *call) []byte {
 			}
 			add(f.name, f.value)
 		default:
-			if !slices.Contains(ollamaTop, f.name) {
+			if !atTop(c, f.name) {
 				add(f.name, f.value)
 			}
 		}
