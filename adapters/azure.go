@@ -167,10 +167,7 @@ var (
 //
 // https://learn.microsoft.com/en-us/azure/ai-foundry/openai/how-to/reasoning
 func azure(c *call) *apierror.Error {
-	model := c.t.baseModel
-	if model == "" {
-		model = c.model
-	}
+	model := c.azureModel()
 	not := azureNot
 	switch name := model[strings.LastIndexByte(model, '/')+1:]; {
 	case isGPT5(model) || strings.Contains(model, "gpt5_series"):
@@ -183,7 +180,7 @@ func azure(c *call) *apierror.Error {
 		if samples {
 			not = azureNotSampling
 		}
-	case strings.Contains(name, "o1") || strings.Contains(name, "o3") || strings.Contains(name, "o4") || strings.HasPrefix(model, "o_series/"):
+	case isAzureO(model):
 		not = azureNotO
 		c.rename("max_tokens", "max_completion_tokens")
 	case strings.Contains(name, "gpt-5"): // gpt-5-chat, which does not reason
@@ -200,6 +197,20 @@ func azure(c *call) *apierror.Error {
 		return err
 	}
 	return c.azureDated()
+}
+
+// azureModel is what a deployment runs, as far as one can tell.
+func (c *call) azureModel() string {
+	if c.t.baseModel != "" {
+		return c.t.baseModel
+	}
+	return c.model
+}
+
+// isAzureO tells whether a deployment runs a model of the o-series.
+func isAzureO(model string) bool {
+	name := model[strings.LastIndexByte(model, '/')+1:]
+	return namesAny(name, []string{"o1", "o3", "o4"}) || strings.HasPrefix(model, "o_series/")
 }
 
 // azureChats tells the deployments that only chat, which are all but those of the old completion models.

@@ -257,7 +257,7 @@ func (t *embedReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Erro
 		t.p.usage, t.p.used = Usage{Prompt: tokens, Total: tokens}, true
 	}
 	dst = strconv.AppendInt(append(dst, `],"usage":{"prompt_tokens":`...), tokens, 10)
-	dst = strconv.AppendInt(append(dst, `,"total_tokens":`...), tokens, 10)
+	dst = strconv.AppendInt(append(dst, `,"completion_tokens":0,"total_tokens":`...), tokens, 10)
 	return append(dst, "}}"...), nil
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/sluicegw/sluice/adapters/framing"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/adapters/tokens"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -16,6 +17,9 @@ type chatWriter struct {
 	id      string // as the inside of a JSON string; made up when first needed
 	created int64
 	begun   bool // a chunk has been written
+	called  bool // one of them began a tool call
+	// thoughts is the thinking so far, no more than mostThoughts of it: it is counted at the end.
+	thoughts []byte
 }
 
 func newChatWriter(p *Reply) chatWriter { return chatWriter{p: p, created: clock().Unix()} }
@@ -54,10 +58,7 @@ func (w *chatWriter) whole(dst []byte, m *chatMessage, finish string) []byte {
 	}
 	dst = append(dst, m.more...)
 	dst = append(append(append(dst, `},"finish_reason":"`...), finish...), `"}]`...)
-	if w.p.used {
-		dst = appendUsage(append(dst, `,"usage":`...), w.p.usage)
-	}
-	return append(dst, '}')
+	return append(appendUsage(append(dst, `,"usage":`...), w.p.usage), '}')
 }
 
 // chatMessage is the one message of a completion: the insides of JSON strings, and tool calls each after
@@ -65,11 +66,18 @@ func (w *chatWriter) whole(dst []byte, m *chatMessage, finish string) []byte {
 type chatMessage struct {
 	text, reasoning, calls, more []byte
 	hasText                      bool
+	indexed                      bool // tool calls tell their place, as LiteLLM's do for some providers
+	count                        int
 }
 
 // call adds a tool call; arguments is JSON text.
 func (m *chatMessage) call(id string, name jsondoc.Value, arguments string) {
-	m.calls = apierror.AppendString(append(m.calls, `,{"id":`...), id)
+	m.calls = append(m.calls, `,{`...)
+	if m.indexed {
+		m.calls = append(strconv.AppendInt(append(m.calls, `"index":`...), int64(m.count), 10), ',')
+	}
+	m.count++
+	m.calls = apierror.AppendString(append(m.calls, `"id":`...), id)
 	m.calls = append(append(m.calls, `,"type":"function","function":{"name":`...), asString(name)...)
 	m.calls = appendQuoted(append(m.calls, `,"arguments":"`...), arguments)
 	m.calls = append(m.calls, `"}}`...)
@@ -103,12 +111,16 @@ func (w *chatWriter) text(dst []byte, name string, text jsondoc.Value) []byte {
 		return dst
 	}
 	w.p.output += int64(len(text) - len(`""`))
+	if name == "reasoning_content" {
+		w.thoughts = append(w.thoughts, text.Inner()[:min(len(text.Inner()), mostThoughts-len(w.thoughts))]...)
+	}
 	dst = append(append(append(w.open(dst), '"'), name...), `":`...)
 	return w.close(append(dst, text...))
 }
 
 // callStart writes the chunk that opens a tool call; arguments is the inside of a JSON string.
 func (w *chatWriter) callStart(dst []byte, index int, id string, name, arguments jsondoc.Value) []byte {
+	w.called = true
 	w.p.output += int64(len(arguments.Inner()))
 	dst = strconv.AppendInt(append(w.open(dst), `"tool_calls":[{"index":`...), int64(index), 10)
 	dst = apierror.AppendString(append(dst, `,"id":`...), id)
@@ -145,8 +157,12 @@ func (w *chatWriter) end(dst []byte) []byte {
 	if !w.p.call.r.includeUsage || !w.p.used {
 		return dst
 	}
+	if len(w.thoughts) > 0 {
+		n := int64(tokens.For("").Text(jsondoc.Value(`"` + string(w.thoughts) + `"`).Text()))
+		w.p.usage.Reasoning = min(n, w.p.usage.Completion)
+	}
 	dst = append(w.head(append(dst, "data: "...), "chat.completion.chunk"), `"choices":[],"usage":`...)
-	return append(append(dst, w.p.fullUsage(jsondoc.Value(appendUsage(nil, w.p.usage)))...), "}\n\n"...)
+	return append(append(dst, w.p.fullUsage(jsondoc.Value(appendUsage(nil, w.p.usage)), !w.called)...), "}\n\n"...)
 }
 
 // appendUsage appends OpenAI's usage object.

@@ -51,6 +51,9 @@ func (cohere) supports(c *call) *apierror.Error {
 	if stop := c.get("stop_sequences"); stop.IsString() {
 		c.set("stop_sequences", "["+stop+"]")
 	}
+	if tools := c.get("tools"); strings.Contains(string(tools), `"cache_control"`) {
+		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "cache_control")))
+	}
 	c.cohereToolChoice()
 	c.cohereFormat()
 	return nil

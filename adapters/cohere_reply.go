@@ -74,7 +74,7 @@ func (t *cohereReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 	if doc.Get("finish_reason").Is("ERROR") {
 		return nil, t.p.failed(500, &failure{message: "cohere stopped the answer because of an error."})
 	}
-	var m chatMessage
+	m := chatMessage{indexed: true}
 	for part := range message.Get("content").Elements() {
 		m.reasoning = append(m.reasoning, part.Get("thinking").Inner()...)
 		if text := part.Get("text"); text.IsString() {

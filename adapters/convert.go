@@ -61,9 +61,20 @@ func (p *Reply) unroll(whole []byte) ([]byte, *apierror.Error) {
 	}
 	if u := p.doc.Get("usage"); p.call.r.includeUsage && u.IsObject() {
 		head()
-		dst = append(append(append(dst, `],"usage":`...), u...), "}\n\n"...)
+		dst = append(append(append(dst, `],"usage":`...), p.unrolledUsage(u, text)...), "}\n\n"...)
 	}
 	return append(dst, done...), nil
+}
+
+// unrolledUsage is a whole answer's usage in the stream made of it, which tells no details that say nothing.
+func (p *Reply) unrolledUsage(u jsondoc.Value, text bool) jsondoc.Value {
+	plain := u
+	if p.usage.CachedRead+p.usage.CacheWrite+p.usage.Reasoning == 0 && !u.At("completion_tokens_details").Exists() {
+		plain = jsondoc.Value(appendUsage(nil, Usage{
+			Prompt: u.Get("prompt_tokens").Count(), Completion: u.Get("completion_tokens").Count(), Total: u.Get("total_tokens").Count(),
+		}))
+	}
+	return p.fullUsage(plain, !text && first(first(p.doc.Get("choices")).At("message", "tool_calls")) == "")
 }
 
 // appendChunkChoice appends a whole choice as a chunk's: the message is the delta, its tool calls have

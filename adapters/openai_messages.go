@@ -8,7 +8,7 @@ import (
 // the facts noted at parsing tell, and they go through in one copy.
 func appendMessages(dst []byte, c *call, list jsondoc.Value) []byte {
 	o := c.t.p.quirks.reasoning && isOSeries(c.model)
-	e := messageEditor{q: &c.t.p.quirks, keepDeveloper: o, noSystem: o && !hasSystem(c.model)}
+	e := messageEditor{q: &c.t.p.quirks, keepDeveloper: o || c.t.p.quirks.azureModels && isAzureO(c.azureModel()), noSystem: o && !hasSystem(c.model)}
 	if !e.needed(c) {
 		return append(dst, list...)
 	}

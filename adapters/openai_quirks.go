@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
@@ -199,14 +200,30 @@ func mistral(c *call) *apierror.Error {
 	return nil
 }
 
-// fireworks calls a choice that has to be made any, and takes no schema beside tools.
+// fireworks calls a choice that has to be made any. Some of its models are known not to call tools.
 //
 // https://docs.fireworks.ai/guides/function-calling
 func fireworks(c *call) *apierror.Error {
+	if !c.mayCall() {
+		if err := c.unsupported(func(name string) bool {
+			return name == "tools" || name == "tool_choice" || name == "parallel_tool_calls"
+		}); err != nil {
+			return err
+		}
+	}
 	if c.get("tool_choice").Is("required") {
 		c.set("tool_choice", `"any"`)
 	}
 	return nil
+}
+
+// mayCall tells whether the model may call tools: the catalogue does not know it, or knows that it can.
+func (c *call) mayCall() bool {
+	if c.t.prices == nil {
+		return true
+	}
+	info := c.t.prices.Info()
+	return !strings.HasSuffix(info.Name, c.model) || info.Can(catalog.FunctionCalling)
 }
 
 // xai refuses stop and frequency_penalty for its reasoning models.

@@ -60,6 +60,10 @@ type quirks struct {
 	joinAssistant bool
 	// promptFilter: a stream begins with an event about the prompt that has no choices.
 	promptFilter bool
+	// costUntold: a stream does not tell its cost, as LiteLLM's does not.
+	costUntold bool
+	// azureModels: the provider is Azure, whose deployments need not be named like their models.
+	azureModels bool
 	// floats: embeddings are asked for in base64, which is shorter, and given as numbers.
 	floats bool
 	// versioned: the base URL ends in /v1, which an api_base may leave out.
@@ -181,7 +185,7 @@ var providers = append([]provider{
 		env:     []string{"FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
-			prefix: "accounts/fireworks/models/", rename: plainMax, special: fireworks, rerank: "/rerank",
+			costUntold: true, prefix: "accounts/fireworks/models/", rename: plainMax, special: fireworks, rerank: "/rerank",
 			refuses: []string{
 				"verbosity", "context_management", "store", "modalities", "audio", "safety_identifier", "web_search_options",
 				"prompt_cache_retention", "functions", "function_call",
@@ -222,7 +226,7 @@ var providers = append([]provider{
 		name: "azure", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
 		setup: azureSetup, settings: azureSettings,
 		quirks: quirks{
-			chats: azureChats, special: azure, noReasoningBack: true, promptFilter: true, floats: true},
+			chats: azureChats, special: azure, promptFilter: true, floats: true, azureModels: true},
 	},
 	{
 		name: "azure_text", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},

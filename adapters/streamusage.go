@@ -23,7 +23,7 @@ func (u Usage) Tokens(tier string) catalog.Tokens {
 // when its cost is known, so LiteLLM tells it there. Costs of nothing, and those nobody knows, are not told.
 func (p *Reply) appendCost(dst []byte) []byte {
 	prices := p.call.t.prices
-	if prices == nil || !p.used {
+	if prices == nil || !p.used || p.call.t.p.quirks.costUntold {
 		return dst
 	}
 	dollars, known := prices.For(p.call.model, p.answered).Dollars(p.usage.Tokens(p.tier))
