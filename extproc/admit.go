@@ -79,6 +79,9 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	if err != nil {
 		return err
 	}
+	if err := nameable("model", request.Model()); err != nil {
+		return err
+	}
 	ask, err := c.ask(request)
 	if err != nil {
 		return err
@@ -174,6 +177,18 @@ func (c *Call) can(d *route.Deployment, r *adapters.Request) error {
 		return err
 	}
 	return c.full(own)
+}
+
+// longestModel is the most bytes that a model's name may have. Where a wildcard serves any name, it stands in the
+// ledger, whose indexes have an end.
+const longestModel = 512
+
+// nameable refuses a model's name that cannot be written down.
+func nameable(param, model string) *apierror.Error {
+	if len(model) > longestModel {
+		return invalid(param, "a model's name has at most %d bytes, not %d", longestModel, len(model))
+	}
+	return nil
 }
 
 const mostRetries = 10

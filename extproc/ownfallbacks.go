@@ -49,6 +49,11 @@ func (c *Call) ownFallbacks(r *adapters.Request) ([]route.Override, *apierror.Er
 		}
 		out = append(out, own)
 	}
+	for i := range out {
+		if err := nameable("fallbacks", out[i].Model); err != nil {
+			return nil, err
+		}
+	}
 	return out, nil
 }
 

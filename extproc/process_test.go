@@ -37,6 +37,7 @@ func TestEveryPathEndsOnce(t *testing.T) {
 		{"a bad key", []*extprocv3.ProcessingRequest{requestHeaders(":path", "/v1/chat/completions", "authorization", "Bearer sk-wrong")}, 401},
 		{"a bad path", []*extprocv3.ProcessingRequest{requestHeaders(":path", "/v1/x", "authorization", "Bearer "+testKey)}, 404},
 		{"a bad body", []*extprocv3.ProcessingRequest{goodHeaders(), requestBody("nonsense")}, 400},
+		{"a name without end", []*extprocv3.ProcessingRequest{goodHeaders(), requestBody(strings.Replace(body, "group", strings.Repeat("g", 600), 1))}, 400},
 		{"too long", []*extprocv3.ProcessingRequest{requestHeaders(":path", "/v1/chat/completions", "authorization", "Bearer "+testKey, "content-length", "9999999")}, 413},
 		{"Envoy refuses the body", []*extprocv3.ProcessingRequest{goodHeaders(), localReply("413", "request_payload_too_large", 0)}, 413},
 		{"Envoy could not connect", []*extprocv3.ProcessingRequest{goodHeaders(), requestBody(body), localReply("503", "upstream_reset_before_response_started{connection_failure}", 1<<5)}, 500},

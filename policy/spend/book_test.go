@@ -174,6 +174,37 @@ func TestDatabaseAway(t *testing.T) {
 	}
 }
 
+// Calls that a database does not take keep no others from it, and stay in the journal.
+func TestRefusedCalls(t *testing.T) {
+	d := open(t, t.TempDir(), Options{})
+	defer d.close()
+	_, err := d.db.SQL().Exec(`CREATE TRIGGER refusing BEFORE INSERT ON sluice_spend_daily WHEN NEW.model_group = 'bad' BEGIN SELECT RAISE(ABORT, 'no'); END`)
+	must(t, err)
+	const bad = mostRefused + 3
+	for n := range 60 {
+		row := call(n)
+		if n < bad {
+			row.Group = "bad"
+		}
+		e, _ := d.Open(t.Context(), &Ask{Row: row, Limits: limits(1000), Want: 1, Least: 1})
+		e.Settle(cost(row, 1))
+	}
+	for range 3 {
+		if d.FlushAll(t.Context()) == nil {
+			t.Fatal("no error")
+		}
+	}
+	if sum, s := d.total(t, ledger.Scope{Kind: "global"}), d.State(); sum != 60-bad || s.Journal.Pending != bad || s.Unwell == nil {
+		t.Errorf("%d %+v", sum, s)
+	}
+	_, err = d.db.SQL().Exec("DROP TRIGGER refusing")
+	must(t, err)
+	must(t, d.FlushAll(t.Context()))
+	if sum := d.total(t, ledger.Scope{Kind: "global"}); sum != 60 || d.State().Unwell != nil {
+		t.Error(sum)
+	}
+}
+
 func TestReconcile(t *testing.T) {
 	d := open(t, t.TempDir(), Options{})
 	defer d.close()

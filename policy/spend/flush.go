@@ -134,18 +134,22 @@ func (b *Book) Run(ctx context.Context) {
 	}
 }
 
-// FlushAll writes everything that is settled.
-func (b *Book) FlushAll(ctx context.Context) error {
+// FlushAll writes everything that is settled. The error is the newest; what it was about is tried again next time.
+func (b *Book) FlushAll(ctx context.Context) (err error) {
 	for {
-		n, err := b.flush(ctx)
-		b.told(err)
-		if err == nil && n == 0 {
-			b.settleDoubts()
+		n, fault := b.flush(ctx)
+		if fault != nil {
+			err = fault
 		}
-		if err != nil || n == 0 {
-			return err
+		if n == 0 {
+			break
 		}
 	}
+	b.told(err)
+	if err == nil {
+		b.settleDoubts()
+	}
+	return err
 }
 
 // told says once that rows are not written, and once that they are again.
@@ -169,14 +173,7 @@ func (b *Book) flush(ctx context.Context) (n int, err error) {
 		b.o.Journal.Return(entries)
 		return 0, err
 	}
-	var rows []ledger.Row
-	for _, e := range entries {
-		got := readRows(e.Settled)
-		if len(got) == 0 {
-			b.o.Log.Error("a settled call in the spend journal cannot be read", "bytes", len(e.Settled))
-		}
-		rows = append(rows, got...)
-	}
+	rows := b.readAll(entries)
 	b.loose.mu.Lock()
 	own := b.loose.rows
 	b.loose.rows = nil
@@ -185,16 +182,62 @@ func (b *Book) flush(ctx context.Context) (n int, err error) {
 	defer cancel()
 	rows = append(rows, own...)
 	if err := b.o.Ledger.Write(ctx, rows); err != nil {
-		b.o.Journal.Return(entries)
 		b.keep(own)
-		return 0, err
+		return b.flushSingly(ctx, entries, err)
 	}
+	b.written(entries, rows)
+	return len(entries), nil
+}
+
+func (b *Book) readAll(entries []journal.Entry) (rows []ledger.Row) {
+	for _, e := range entries {
+		got := readRows(e.Settled)
+		if len(got) == 0 {
+			b.o.Log.Error("a settled call in the spend journal cannot be read", "bytes", len(e.Settled))
+		}
+		rows = append(rows, got...)
+	}
+	return rows
+}
+
+// written forgets what the database has.
+func (b *Book) written(entries []journal.Entry, rows []ledger.Row) {
 	b.o.Journal.Flushed(entries)
 	b.flushed.Add(int64(len(rows)))
 	if _, ok := b.counters.(shared); ok {
 		b.counters.Flushed(flushedCosts(rows))
 	}
-	return len(entries), nil
+}
+
+// mostRefused is after how many refusals in a row the fault is taken for the database's.
+const mostRefused = 8
+
+// flushSingly writes the calls of a batch that failed one by one: what a database does not take of one call, for
+// whatever reason, must not keep the others' spend from it. What it refuses stays in the journal, behind the others.
+func (b *Book) flushSingly(ctx context.Context, entries []journal.Entry, err error) (n int, _ error) {
+	var refused, rest []journal.Entry
+	inARow := 0
+	for i := range entries {
+		if len(entries) == 1 || inARow == mostRefused || b.o.Database.Down() != nil || ctx.Err() != nil {
+			rest = entries[i:]
+			break
+		}
+		rows := b.readAll(entries[i : i+1])
+		if fault := b.o.Ledger.Write(ctx, rows); fault != nil {
+			refused, err = append(refused, entries[i]), fault
+			inARow++
+			continue
+		}
+		inARow = 0
+		b.written(entries[i:i+1], rows)
+		n++
+	}
+	b.o.Journal.Return(rest)
+	b.o.Journal.Postpone(refused)
+	if len(rest)+len(refused) == 0 {
+		return n, nil
+	}
+	return n, err
 }
 
 // State is what the book is doing.

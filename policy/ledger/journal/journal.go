@@ -183,6 +183,19 @@ func (j *Journal) Pending(n int) ([]Entry, error) {
 func (j *Journal) Return(entries []Entry) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	j.pending.unshift(j.givenBack(entries))
+}
+
+// Postpone puts entries back, behind all others.
+func (j *Journal) Postpone(entries []Entry) {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for _, id := range j.givenBack(entries) {
+		j.pending.push(id)
+	}
+}
+
+func (j *Journal) givenBack(entries []Entry) []ID {
 	ids := make([]ID, 0, len(entries))
 	for _, e := range entries {
 		if it := j.live[e.ID]; it != nil && it.taken {
@@ -190,7 +203,7 @@ func (j *Journal) Return(entries []Entry) {
 			ids = append(ids, e.ID)
 		}
 	}
-	j.pending.unshift(ids)
+	return ids
 }
 
 // Flushed forgets entries that a database has, and removes the files that nothing is left in.
