@@ -36,7 +36,7 @@ func (anthropicHost) address(c *call, out *Outgoing) *apierror.Error {
 	case t.key != "":
 		out.Headers = append(out.Headers, Header{"x-api-key", t.key})
 	}
-	out.Headers = t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	if len(betas) > 0 {
 		out.Headers = withBetas(out.Headers, betas)
 	}

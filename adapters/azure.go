@@ -75,7 +75,7 @@ func (t *Target) azureHeaders(c *call, out *Outgoing, name, scheme string) *apie
 		}
 		out.Headers = append(out.Headers, Header{"authorization", "Bearer " + token})
 	}
-	out.Headers = t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	return nil
 }
 

@@ -65,7 +65,7 @@ var onBedrock = []string{"computer-use-", "context-management-", "tool-search-to
 
 // invokedBetas are the beta features that a request uses, and those that the deployment's anthropic-beta names.
 func invokedBetas(c *call) (list []string) {
-	for _, h := range c.t.headers {
+	for _, h := range c.headers() {
 		if h.Name == "anthropic-beta" {
 			for _, b := range strings.Split(h.Value, ",") {
 				list = append(list, strings.TrimSpace(b))

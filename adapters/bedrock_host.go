@@ -139,7 +139,7 @@ func (bedrockHost) address(c *call, out *Outgoing) *apierror.Error {
 	out.Headers = append(make([]Header, 0, 8+len(t.headers)),
 		Header{"content-type", "application/json"}, Header{"accept", accept})
 	out.Headers = append(out.Headers, bedrockGuardrail(c, &m)...)
-	out.Headers = t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	switch {
 	case t.hasHeader("authorization"):
 		return nil

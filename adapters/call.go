@@ -86,9 +86,20 @@ func (c *call) never(name string) bool {
 func (c *call) cut() {
 	for i := range c.t.drop {
 		d := &c.t.drop[i]
-		if v := c.get(d.field); v != "" && len(d.steps) > 0 {
-			c.set(d.field, jsondoc.Value(appendDropped(nil, v, d.steps)))
+		c.cutAt(d)
+	}
+	for v := range c.r.doc.Get("additional_drop_params").Elements() {
+		if text := v.Text(); strings.ContainsAny(text, ".[") {
+			if d, err := parseDropPath(text); err == nil {
+				c.cutAt(&d)
+			}
 		}
+	}
+}
+
+func (c *call) cutAt(d *dropPath) {
+	if v := c.get(d.field); v != "" && len(d.steps) > 0 {
+		c.set(d.field, jsondoc.Value(appendDropped(nil, v, d.steps)))
 	}
 }
 

@@ -7,7 +7,6 @@ import (
 
 	"github.com/sluicegw/sluice/adapters/framing"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
-	"github.com/sluicegw/sluice/adapters/tokens"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -17,9 +16,6 @@ type chatWriter struct {
 	id      string // as the inside of a JSON string; made up when first needed
 	created int64
 	begun   bool // a chunk has been written
-	called  bool // one of them began a tool call
-	// thoughts is the thinking so far, no more than mostThoughts of it: it is counted at the end.
-	thoughts []byte
 }
 
 func newChatWriter(p *Reply) chatWriter { return chatWriter{p: p, created: clock().Unix()} }
@@ -111,8 +107,10 @@ func (w *chatWriter) text(dst []byte, name string, text jsondoc.Value) []byte {
 		return dst
 	}
 	w.p.output += int64(len(text) - len(`""`))
-	if name == "reasoning_content" {
-		w.thoughts = append(w.thoughts, text.Inner()[:min(len(text.Inner()), mostThoughts-len(w.thoughts))]...)
+	if name == "content" {
+		w.p.spoken.say(w.p, text)
+	} else {
+		w.p.spoken.think(w.p, text)
 	}
 	dst = append(append(append(w.open(dst), '"'), name...), `":`...)
 	return w.close(append(dst, text...))
@@ -120,7 +118,7 @@ func (w *chatWriter) text(dst []byte, name string, text jsondoc.Value) []byte {
 
 // callStart writes the chunk that opens a tool call; arguments is the inside of a JSON string.
 func (w *chatWriter) callStart(dst []byte, index int, id string, name, arguments jsondoc.Value) []byte {
-	w.called = true
+	w.p.spoken.calls = true
 	w.p.output += int64(len(arguments.Inner()))
 	dst = strconv.AppendInt(append(w.open(dst), `"tool_calls":[{"index":`...), int64(index), 10)
 	dst = apierror.AppendString(append(dst, `,"id":`...), id)
@@ -154,15 +152,17 @@ func (w *chatWriter) finish(dst []byte, reason string) []byte {
 
 // end writes the usage if the client asked for it and it was told.
 func (w *chatWriter) end(dst []byte) []byte {
-	if !w.p.call.r.includeUsage || !w.p.used {
+	if !w.p.used {
+		return w.p.countUsage(dst)
+	}
+	if !w.p.call.r.includeUsage {
 		return dst
 	}
-	if len(w.thoughts) > 0 {
-		n := int64(tokens.For("").Text(jsondoc.Value(`"` + string(w.thoughts) + `"`).Text()))
-		w.p.usage.Reasoning = min(n, w.p.usage.Completion)
+	if n := w.p.thought(); n > 0 {
+		w.p.usage.Reasoning = n
 	}
 	dst = append(w.head(append(dst, "data: "...), "chat.completion.chunk"), `"choices":[],"usage":`...)
-	return append(append(dst, w.p.fullUsage(jsondoc.Value(appendUsage(nil, w.p.usage)), !w.called)...), "}\n\n"...)
+	return append(append(dst, w.p.fullUsage(jsondoc.Value(appendUsage(nil, w.p.usage)))...), "}\n\n"...)
 }
 
 // appendUsage appends OpenAI's usage object.

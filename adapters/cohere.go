@@ -206,7 +206,7 @@ func (cohereHost) address(c *call, out *Outgoing) *apierror.Error {
 	if t.key != "" {
 		out.Headers = append(out.Headers, Header{"authorization", "Bearer " + t.key})
 	}
-	out.Headers = t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	return nil
 }
 

@@ -206,7 +206,7 @@ func (a *converseCall) appendOutputEffort(dst []byte, start int) []byte {
 
 // headerBetas are the beta features that the deployment's anthropic-beta names: Converse takes them in the body.
 func (a *converseCall) headerBetas() (list []string) {
-	for _, h := range a.t.headers {
+	for _, h := range a.headers() {
 		if h.Name != "anthropic-beta" {
 			continue
 		}

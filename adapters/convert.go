@@ -74,7 +74,8 @@ func (p *Reply) unrolledUsage(u jsondoc.Value, text bool) jsondoc.Value {
 			Prompt: u.Get("prompt_tokens").Count(), Completion: u.Get("completion_tokens").Count(), Total: u.Get("total_tokens").Count(),
 		}))
 	}
-	return p.fullUsage(plain, !text && first(first(p.doc.Get("choices")).At("message", "tool_calls")) == "")
+	p.spoken.calls = text || first(first(p.doc.Get("choices")).At("message", "tool_calls")) != ""
+	return p.fullUsage(plain)
 }
 
 // appendChunkChoice appends a whole choice as a chunk's: the message is the delta, its tool calls have

@@ -154,13 +154,16 @@ func (t *Target) hasHeader(name string) bool {
 	return slices.ContainsFunc(t.headers, func(h Header) bool { return h.Name == name })
 }
 
-// withExtra appends the deployment's extra_headers, which win over those already in list.
-func (t *Target) withExtra(list []Header) []Header {
-	if len(t.headers) == 0 {
+// withExtra appends the extra headers, which win over those already in list.
+func (c *call) withExtra(list []Header) []Header {
+	extra := c.headers()
+	if len(extra) == 0 {
 		return list
 	}
-	list = slices.DeleteFunc(list, func(h Header) bool { return t.hasHeader(h.Name) })
-	return append(list, t.headers...)
+	list = slices.DeleteFunc(list, func(h Header) bool {
+		return slices.ContainsFunc(extra, func(e Header) bool { return e.Name == h.Name })
+	})
+	return append(list, extra...)
 }
 
 // headerValue checks a value that goes into a header. The error never repeats it: it may be a secret.

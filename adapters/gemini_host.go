@@ -30,7 +30,7 @@ func (geminiHost) address(c *call, out *Outgoing) *apierror.Error {
 	if t.key != "" {
 		out.Headers = append(out.Headers, Header{"x-goog-api-key", t.key})
 	}
-	out.Headers = t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	return nil
 }
 

@@ -24,7 +24,7 @@ func (bearerHost) address(c *call, out *Outgoing) *apierror.Error {
 	if c.t.org != "" {
 		out.Headers = append(out.Headers, Header{"openai-organization", c.t.org})
 	}
-	out.Headers = c.t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	return nil
 }
 

@@ -254,7 +254,7 @@ func (h ollamaHost) address(c *call, out *Outgoing) *apierror.Error {
 	if c.t.key != "" {
 		out.Headers = append(out.Headers, Header{"authorization", "Bearer " + c.t.key})
 	}
-	out.Headers = c.t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	return nil
 }
 

@@ -12,14 +12,19 @@ func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
 		case "reasoning":
 			foreign = foreign || v.IsString()
 			t.p.output += int64(len(v.Inner()))
+			t.p.spoken.think(t.p, v)
 		case "content":
 			foreign = foreign || v.IsArray()
 			t.p.output += int64(len(v.Inner()))
-		case "reasoning_content", "refusal":
+			t.p.spoken.say(t.p, v)
+		case "reasoning_content":
+			t.p.output += int64(len(v.Inner()))
+			t.p.spoken.think(t.p, v)
+		case "refusal":
 			t.p.output += int64(len(v.Inner()))
 		case "tool_calls":
 			for call := range v.Elements() {
-				t.calls = true
+				t.p.spoken.calls = true
 				t.p.output += int64(len(call.At("function", "arguments").Inner()))
 			}
 		}

@@ -158,7 +158,7 @@ func vllm(c *call) *apierror.Error {
 		}
 	}
 	if tools := c.get("tools"); tools != "" {
-		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "strict", "additionalProperties")))
+		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "strict", closed)))
 	}
 	return c.unsupported(func(name string) bool { return name == "verbosity" })
 }
@@ -259,7 +259,37 @@ func deepSeek(c *call) *apierror.Error {
 	default:
 		c.set("thinking", "")
 	}
+	if c.get("thinking").Get("type").Is("enabled") && !strings.HasSuffix(c.model, "-chat") {
+		c.set("messages", reasoned(c.get("messages")))
+	}
 	return nil
+}
+
+// reasoned is the messages with a reasoning_content on all of the assistant's: DeepSeek refuses to think on a
+// conversation that lacks it.
+func reasoned(list jsondoc.Value) jsondoc.Value {
+	dst := append(make([]byte, 0, len(list)+64), '[')
+	for m := range list.Elements() {
+		if len(dst) > 1 {
+			dst = append(dst, ',')
+		}
+		if r := m.Get("reasoning_content"); !m.Get("role").Is("assistant") || r.Exists() && r != `""` {
+			dst = append(dst, m...)
+			continue
+		}
+		stored := m.At("provider_specific_fields", "reasoning_content")
+		if !stored.IsString() || stored == `""` {
+			stored = `" "`
+		}
+		dst = append(append(dst, `{"reasoning_content":`...), stored...)
+		for k, v := range m.Members() {
+			if !k.Is("reasoning_content") {
+				dst = append(append(append(append(dst, ','), k...), ':'), v...)
+			}
+		}
+		dst = append(dst, '}')
+	}
+	return jsondoc.Value(append(dst, ']'))
 }
 
 // openRouter calls the highest effort xhigh, and tells what a call cost if it is asked to.
@@ -275,6 +305,9 @@ func openRouter(c *call) *apierror.Error {
 	return nil
 }
 
+// closed stands for additionalProperties: false in [appendWithout].
+const closed = "additionalProperties: false"
+
 // appendWithout appends v without the members of the given names, at any depth.
 func appendWithout(dst []byte, v jsondoc.Value, names ...string) []byte {
 	switch {
@@ -282,7 +315,7 @@ func appendWithout(dst []byte, v jsondoc.Value, names ...string) []byte {
 		dst = append(dst, '{')
 		start := len(dst)
 		for k, m := range v.Members() {
-			if slices.Contains(names, k.Inner()) {
+			if slices.Contains(names, k.Inner()) || m == "false" && k.Is("additionalProperties") && slices.Contains(names, closed) {
 				continue
 			}
 			if len(dst) > start {

@@ -21,7 +21,6 @@ type openAIReply struct {
 	// begun and finished hold one bit a choice, so that a stream cut off is told from one that ended.
 	begun, finished uint64
 	byTool          bool // the content comes as the arguments of a forced tool
-	calls           bool // tools were called
 	// filtered is what Azure said about the prompt in an event without choices; the next one tells it.
 	filtered jsondoc.Value
 }
@@ -107,7 +106,7 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		}
 		t.patch.Delete("usage")
 	} else if t.p.call.r.includeUsage && usage.IsObject() {
-		t.patch.Set("usage", t.p.fullUsage(usage, !t.calls))
+		t.patch.Set("usage", t.p.fullUsage(usage))
 	}
 	dst = append(dst, "data: "...)
 	dst = t.patch.Append(dst, doc)
@@ -168,19 +167,22 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 
 func (t *openAIReply) end(dst []byte, told bool) ([]byte, bool) {
 	if told {
-		return t.finishOpen(dst), true
+		return t.p.countUsage(t.finishOpen(dst)), true
 	}
 	n := 1
 	if want, ok := t.p.call.get("n").Int(); ok && want > 0 && want <= 64 {
 		n = int(want)
 	}
-	return dst, t.finished == t.begun && bits.OnesCount64(t.finished) >= n
+	if t.finished != t.begun || bits.OnesCount64(t.finished) < n {
+		return dst, false
+	}
+	return t.p.countUsage(dst), true
 }
 
 // finishOpen writes the finish reasons that a stream which ended as it should has left out.
 func (t *openAIReply) finishOpen(dst []byte) []byte {
 	reason := "stop"
-	if t.calls {
+	if t.p.spoken.calls {
 		reason = "tool_calls"
 	}
 	for open := t.begun &^ t.finished; open != 0; open &= open - 1 {

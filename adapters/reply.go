@@ -63,6 +63,7 @@ type Reply struct {
 	tier     string      // the service tier that the provider says it served
 	doc      jsondoc.Doc // the document at hand, its index used again
 	heard    heard
+	spoken   spoken
 }
 
 // heard is what an answer told in its headers.

@@ -136,7 +136,7 @@ func (vertexHost) address(c *call, out *Outgoing) *apierror.Error {
 		}
 		out.Headers = append(out.Headers, Header{"anthropic-version", anthropicVersion})
 	}
-	out.Headers = t.withExtra(out.Headers)
+	out.Headers = c.withExtra(out.Headers)
 	if maker == claudes {
 		if betas := vertexBetas(c); len(betas) > 0 {
 			out.Headers = withBetas(out.Headers, betas)

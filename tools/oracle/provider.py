@@ -13,7 +13,7 @@ import frames
 
 # Request headers that are compared; the others differ by HTTP library and carry nothing.
 HEADERS = ("authorization", "x-api-key", "api-key", "anthropic-version", "anthropic-beta", "content-type", "openai-organization",
-           "x-goog-api-key")
+           "x-goog-api-key", "x-extra", "x-other")
 # What Google's token endpoint answers, which a service account's key names.
 TOKEN = {"body": {"access_token": "ya29.oracle-access-token", "expires_in": 3600, "token_type": "Bearer"}}
 
