@@ -69,7 +69,7 @@ func (p *Reply) unroll(whole []byte) ([]byte, *apierror.Error) {
 // unrolledUsage is a whole answer's usage in the stream made of it, which tells no details that say nothing.
 func (p *Reply) unrolledUsage(u jsondoc.Value, text bool) jsondoc.Value {
 	plain := u
-	if p.usage.CachedRead+p.usage.CacheWrite+p.usage.Reasoning == 0 && !u.At("completion_tokens_details").Exists() {
+	if p.usage.CachedRead+p.usage.CacheWrite+p.usage.Reasoning == 0 {
 		plain = jsondoc.Value(appendUsage(nil, Usage{
 			Prompt: u.Get("prompt_tokens").Count(), Completion: u.Get("completion_tokens").Count(), Total: u.Get("total_tokens").Count(),
 		}))

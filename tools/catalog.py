@@ -53,6 +53,7 @@ NUMBERS = {
     "q": "input_cost_per_query",
     "p": "input_cost_per_request",
     "c": "input_cost_per_character",
+    "u": "regional_endpoint_uplift_multiplier",
     "I": "max_input_tokens",
     "O": "max_output_tokens",
     "M": "max_tokens",

@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"slices"
@@ -261,5 +262,34 @@ func BenchmarkCost(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		info.Prices.Cost(Tokens{Prompt: 300000, CachedRead: 1000, Completion: 500, Tier: PriorityTier})
+	}
+}
+
+func TestRegional(t *testing.T) {
+	info, ok := Lookup("vertex_ai", "claude-sonnet-4-5@20250929")
+	if !ok {
+		t.Fatal("the model is not in the catalogue")
+	}
+	call := Tokens{Prompt: 10, Completion: 5}
+	global := NewPricer("vertex_ai", info, false)
+	here := NewPricer("vertex_ai", info, false)
+	here.Regional()
+	for _, answered := range []string{"", "claude-sonnet-4-5@20250929"} {
+		all, _ := global.For("", answered).Dollars(call)
+		one, _ := here.For("", answered).Dollars(call)
+		if fmt.Sprintf("%.8f", all) != "0.00010500" || fmt.Sprintf("%.8f", one) != "0.00011550" {
+			t.Errorf("answered by %q: %v, of one region %v", answered, all, one)
+		}
+	}
+	in, out := global.Info().Prices.Dearest()
+	inHere, outHere := here.Info().Prices.Dearest()
+	if inHere <= in || outHere <= out {
+		t.Errorf("a region's dearest rates are %v and %v, the world's %v and %v", inHere, outHere, in, out)
+	}
+	own := info.With(map[string]float64{"input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6})
+	p := NewPricer("vertex_ai", own, true)
+	p.Regional()
+	if d, _ := p.For("", "").Dollars(call); fmt.Sprintf("%.8f", d) != "0.00002000" {
+		t.Errorf("prices of its own come to %v", d)
 	}
 }

@@ -39,6 +39,7 @@ var priceFields = []struct {
 	{"q", "input_cost_per_query", func(p *Prices) **float64 { return &p.InputQuery }},
 	{"p", "input_cost_per_request", func(p *Prices) **float64 { return &p.PerRequest }},
 	{"c", "input_cost_per_character", func(p *Prices) **float64 { return &p.InputCharacter }},
+	{"u", "regional_endpoint_uplift_multiplier", func(p *Prices) **float64 { return &p.Regional }},
 }
 
 var limitFields = []struct {
@@ -135,6 +136,7 @@ func (i Info) With(own map[string]float64) Info {
 	i.Prices = i.Prices.copy()
 	p := &i.Prices
 	if set["input_cost_per_token"] != nil || set["output_cost_per_token"] != nil {
+		p.Regional = nil
 		p.Steps, p.Flex, p.Priority, p.PerRequest = nil, nil, nil, nil
 	}
 	if set["input_cost_per_token"] != nil {

@@ -11,6 +11,7 @@ type Pricer struct {
 	provider string
 	info     Info
 	fixed    bool
+	regional bool
 	last     atomic.Pointer[priced]
 }
 
@@ -26,6 +27,10 @@ type priced struct {
 func NewPricer(provider string, info Info, fixed bool) *Pricer {
 	return &Pricer{provider: provider, info: info, fixed: fixed}
 }
+
+// Regional tells that the deployment is at an endpoint of one region, which some of Google's models cost more
+// at (https://cloud.google.com/vertex-ai/generative-ai/pricing), before the Pricer is used.
+func (p *Pricer) Regional() { p.regional, p.info.Prices.regional = true, true }
 
 // Info is what is known of the deployment's own model.
 func (p *Pricer) Info() *Info { return &p.info }
@@ -55,6 +60,7 @@ func (p *Pricer) find(model string) *Prices {
 	if last == nil || last.model != model {
 		last = &priced{model: model}
 		last.info, last.known = Lookup(p.provider, model)
+		last.info.Prices.regional = p.regional
 		p.last.Store(last)
 	}
 	if !last.known || !last.info.Prices.Known() {

@@ -26,6 +26,9 @@ type Prices struct {
 	OutputImage    *float64 // an image that was made
 	InputQuery     *float64 // a query of a reranker
 	InputCharacter *float64
+	// Regional is what all token prices are multiplied with at an endpoint of Vertex AI that is not the global one.
+	Regional *float64
+	regional bool // the deployment is at such an endpoint
 }
 
 // Rates are prices of a token.
@@ -141,7 +144,14 @@ func (p *Prices) split(t Tokens) (input, output float64) {
 	drawn := atLeast0(min(t.CompletionImage, completion-reasoning-spoken))
 	output = float64(completion-reasoning-spoken-drawn)*out + float64(reasoning)*or(r.Reasoning, out) +
 		float64(spoken)*or(p.OutputAudio, out) + float64(drawn)*or(p.OutputImageToken, out)
-	return input, output
+	return input * p.uplift(), output * p.uplift()
+}
+
+func (p *Prices) uplift() float64 {
+	if p.regional {
+		return or(p.Regional, 1)
+	}
+	return 1
 }
 
 // rates are those of the call's tier of service and length of prompt.
@@ -209,7 +219,8 @@ func (p *Prices) Dearest() (input, output float64) {
 		}
 	}
 	input = max(input, or(p.InputAudio, 0), or(p.InputImageToken, 0))
-	return input, max(output, or(p.OutputAudio, 0), or(p.OutputImageToken, 0))
+	output = max(output, or(p.OutputAudio, 0), or(p.OutputImageToken, 0))
+	return input * p.uplift(), output * p.uplift()
 }
 
 func first(prices ...*float64) *float64 {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
@@ -37,7 +38,24 @@ func pricer(d *config.Deployment) *catalog.Pricer {
 	if d.Info.Mode != "" {
 		info.Mode = d.Info.Mode
 	}
-	return catalog.NewPricer(provider, info.With(own), d.Info.BaseModel != "" || priced(own))
+	p := catalog.NewPricer(provider, info.With(own), d.Info.BaseModel != "" || priced(own))
+	if provider == "vertex_ai" && regional(d) {
+		p.Regional()
+	}
+	return p
+}
+
+// regional tells whether a deployment on Vertex AI names a location other than the global one.
+func regional(d *config.Deployment) bool {
+	for _, location := range [...]string{
+		d.ProviderParams["vertex_location"].Reveal(), d.ProviderParams["vertex_ai_location"].Reveal(),
+		os.Getenv("VERTEXAI_LOCATION"), os.Getenv("VERTEX_LOCATION"),
+	} {
+		if location != "" {
+			return !strings.EqualFold(location, "global")
+		}
+	}
+	return false
 }
 
 func priced(own map[string]float64) bool {
