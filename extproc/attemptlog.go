@@ -58,9 +58,24 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 		strings.HasSuffix(entry.GetRequest().GetRequestId(), markHurried)
 	o.RetryAfter = retryAfter(entry.GetResponse().GetResponseHeaders())
 	if l.server.Health.Report(o) { // the metrics don't know a repeated entry
-		l.server.trouble.failed(o, time.Now())
+		l.server.trouble.failed(o, reason(common), time.Now())
 		l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
 	}
+}
+
+const longestReason = 200
+
+// reason is why a deployment could not be reached, for the log: a connection that is refused, a certificate that does
+// not fit. Empty: Envoy does not say.
+func reason(common *datav3.AccessLogCommon) string {
+	if at := common.GetUpstreamRemoteAddress().GetSocketAddress(); at.GetAddress() == names.RefusingHost && at.GetPortValue() == names.RefusingPort {
+		return "its host has no address: its name cannot be resolved, or not yet"
+	}
+	r := common.GetUpstreamTransportFailureReason()
+	if len(r) > longestReason {
+		r = r[:longestReason]
+	}
+	return strings.ToValidUTF8(strings.ReplaceAll(r, "_", " "), "")
 }
 
 // tried is how an attempt ended, for its price.

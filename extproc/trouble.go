@@ -30,7 +30,8 @@ type failures struct {
 	more int // since then
 }
 
-func (t *trouble) failed(o route.Outcome, now time.Time) {
+// failed counts an attempt. why is why the deployment could not be reached, where that is known.
+func (t *trouble) failed(o route.Outcome, why string, now time.Time) {
 	t.mu.Lock()
 	f := t.since[o.DeploymentID]
 	if now.Sub(f.told) < troubleEvery {
@@ -45,5 +46,5 @@ func (t *trouble) failed(o route.Outcome, now time.Time) {
 	t.since[o.DeploymentID] = failures{told: now}
 	t.mu.Unlock()
 	t.log.Warn("an attempt failed; further ones of this deployment are counted for a minute", "deployment", o.DeploymentID,
-		"target", t.name(o.DeploymentID), "status", o.Status, "kind", string(o.Kind), "failed_before", f.more)
+		"target", t.name(o.DeploymentID), "status", o.Status, "kind", string(o.Kind), "why", why, "failed_before", f.more)
 }

@@ -15,7 +15,7 @@ func TestTroubleIsToldOnceAMinute(t *testing.T) {
 	tr := trouble{log: slog.New(slog.NewTextHandler(&out, nil)), name: func(id string) string { return "model " + id }, since: map[string]failures{}}
 	now := time.Unix(1_700_000_000, 0)
 	tell := func(id string, after time.Duration) {
-		tr.failed(route.Outcome{DeploymentID: id, Status: 500}, now.Add(after))
+		tr.failed(route.Outcome{DeploymentID: id, Status: 500}, "refused", now.Add(after))
 	}
 	tell("a", 0)
 	for range 10 {

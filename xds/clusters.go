@@ -132,7 +132,7 @@ func assignment(c Cluster) *endpointv3.ClusterLoadAssignment {
 	}
 	out.Endpoints = append(out.Endpoints, own)
 	if !resolved(c) {
-		out.Endpoints = append(out.Endpoints, locality(1, socketAddress("127.0.0.1", 1)))
+		out.Endpoints = append(out.Endpoints, locality(1, socketAddress(names.RefusingHost, names.RefusingPort)))
 	}
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"os"
 	"strings"
 
 	"github.com/sluicegw/sluice"
@@ -38,7 +39,11 @@ func (r *instance) banner(w io.Writer, a *assembly) {
 	if first != "" {
 		key := ""
 		if !a.snapshot.Keys.Open() {
-			key = " \\\n    -H \"Authorization: Bearer $LITELLM_MASTER_KEY\""
+			name := "sk-..." // the master key is in the configuration alone, and not to be shown
+			if os.Getenv("LITELLM_MASTER_KEY") == a.config.General.MasterKey.Reveal() {
+				name = "$LITELLM_MASTER_KEY"
+			}
+			key = " \\\n    -H \"Authorization: Bearer " + name + "\""
 		}
 		fmt.Fprintf(&b, "\nTry it:\n\n  curl%s %s/v1/chat/completions%s \\\n    -H 'Content-Type: application/json' \\\n    -d '{\"model\": \"%s\", \"messages\": [{\"role\": \"user\", \"content\": \"hello\"}]}'\n\n", insecure, url, key, first)
 	}

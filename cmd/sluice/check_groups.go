@@ -67,12 +67,15 @@ func model(d deploymentState) string {
 	return d.target.Provider() + "/" + d.target.Model()
 }
 
+// builtIn is where the demo model is.
+const builtIn = "built in"
+
 func host(d deploymentState) string {
 	switch {
 	case d.target == nil:
 		return "-"
 	case d.target.Provider() == "demo" && d.config.APIBase == "":
-		return "built in"
+		return builtIn
 	}
 	return address(d.target.Origin())
 }
@@ -156,7 +159,7 @@ func within(d time.Duration) string {
 	switch {
 	case d <= 0 || d >= 6000*time.Second:
 		return ""
-	case d >= 2*time.Minute && d%time.Minute == 0:
+	case d%time.Minute == 0:
 		return fmt.Sprintf(" (at most %d min)", d/time.Minute)
 	}
 	return fmt.Sprintf(" (at most %s)", d.Round(time.Millisecond))

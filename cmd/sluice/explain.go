@@ -136,7 +136,11 @@ func (x *explanation) attempts(plan *route.Plan) {
 
 func (x *explanation) about(d *route.Deployment, first bool) {
 	state := x.states[d.ID]
-	x.printf("      who   %s, at %s\n", d.ID, host(state))
+	at := host(state)
+	if at != builtIn {
+		at = "at " + at
+	}
+	x.printf("      who   %s, %s\n", d.ID, at)
 	why := x.assembly.snapshot.Table.Why(d, x.health, x.ask)
 	if share := x.shares[d.ID]; first && share > 0 && share < 100 {
 		why = strings.TrimSuffix(fmt.Sprintf("first for about %d %% of calls; %s", share, why), "; ")

@@ -2,6 +2,8 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -27,6 +29,9 @@ func explainRemote(o options, stdout io.Writer, env func(string) (string, bool))
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), explainTimeout)
 	defer cancel()
+	if !strings.Contains(o.url, "://") {
+		o.url = "http://" + o.url
+	}
 	to := strings.TrimSuffix(o.url, "/") + "/health/explain?model=" + url.QueryEscape(o.explain)
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, to, nil)
 	if err != nil {
@@ -36,7 +41,11 @@ func explainRemote(o options, stdout io.Writer, env func(string) (string, bool))
 		request.Header.Set("authorization", "Bearer "+key)
 	}
 	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
+	var untrusted *tls.CertificateVerificationError
+	switch {
+	case errors.As(err, &untrusted):
+		return fmt.Errorf("the certificate of the gateway at %s is not trusted here (name its authority's PEM file in SSL_CERT_FILE): %w", o.url, untrusted.Err)
+	case err != nil:
 		return fmt.Errorf("the gateway at %s does not answer: %w", o.url, err)
 	}
 	defer answer.Body.Close()

@@ -87,9 +87,17 @@ func readLiteLLM(ctx context.Context, o options, c *config.Config) (*litellmdb.C
 	}
 	conn, err := pgx.ConnectConfig(connecting, settings)
 	if err != nil {
-		return nil, fmt.Errorf("LiteLLM's database at %s:%d cannot be reached: %w", settings.Host, settings.Port, err)
+		return nil, fmt.Errorf("LiteLLM's database at %s:%d cannot be reached: %w", settings.Host, settings.Port, store.OneLine(err))
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }()
+	var tables int
+	if err := conn.QueryRow(ctx, `SELECT count(*) FROM pg_catalog.pg_class WHERE oid = to_regclass('"LiteLLM_VerificationToken"')`).Scan(&tables); err != nil {
+		return nil, fmt.Errorf("LiteLLM's database cannot be read: %w", err)
+	}
+	if tables == 0 {
+		return nil, fmt.Errorf("the database %s at %s:%d has no tables of LiteLLM's; --database-url is the one that LiteLLM has in DATABASE_URL",
+			settings.Database, settings.Host, settings.Port)
+	}
 	if o.withoutModels {
 		return litellmdb.Read(ctx, conn, nil)
 	}

@@ -25,6 +25,8 @@ const (
 	VirtualHost = "sluice"
 	// ClusterDeadEnd has no endpoint: what a call without a valid plan meets.
 	ClusterDeadEnd = "sluice_dead_end"
+	// RefusingHost and RefusingPort are an address that refuses. It stands in for a name without addresses.
+	RefusingHost, RefusingPort = "127.0.0.1", 1
 	// SecretListener is the certificate of the listener.
 	SecretListener = "sluice_listener"
 	// StatPrefix is the HTTP connection manager's: its gauges tell how many calls are under way.

@@ -32,15 +32,17 @@ func answer(w http.ResponseWriter, status int, v any) *apierror.Error {
 	return nil
 }
 
-// litellmPaths are the first parts of paths that LiteLLM serves and sluice does not (yet).
+// litellmPaths are the first parts, after /v1, of paths that LiteLLM serves and sluice does not (yet).
 var litellmPaths = []string{
 	"budget", "cache", "callback", "config", "credentials", "customer", "end_user", "global", "guardrails", "health",
 	"invitation", "key", "mcp", "model", "model_group", "organization", "project", "rag", "search_tools", "spend", "sso",
 	"tag", "team", "ui", "user", "utils", "vector_store",
+	"assistants", "audio", "batches", "containers", "files", "fine_tuning", "images", "messages", "moderations", "ocr",
+	"realtime", "responses", "search", "threads", "vector_stores", "videos",
 }
 
 func notFound(path string) *apierror.Error {
-	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	first, _, _ := strings.Cut(strings.TrimPrefix(strings.TrimPrefix(path, "/"), "v1/"), "/")
 	for _, p := range litellmPaths {
 		if first == p {
 			return apierror.New(apierror.NotFound, http.StatusNotFound,

@@ -26,6 +26,7 @@ var paths = []path{
 	{"GET /health/readiness", "may traffic come?"},
 	{"GET /health/liveliness", "does the process run?"},
 	{"POST /key/generate", "virtual keys; also /team, /user, /customer, /budget and /model, as LiteLLM has them"},
+	{"GET /spend/logs", "what calls cost; also /spend/tags, /global/spend/report and others, as LiteLLM has them"},
 	{"GET /metrics", "Prometheus metrics"},
 }
 

@@ -24,7 +24,7 @@ func spendTags(c *call) (any, error) {
 	by, ok := map[string]ledger.By{"": ledger.ByTag, "tag": ledger.ByTag, "model": ledger.ByGroup, "team": ledger.ByTeam, "user": ledger.ByUser, "key": ledger.ByKey,
 		"api_key": ledger.ByKey, "customer": ledger.ByCustomer, "provider": ledger.ByProvider}[c.query("group_by")]
 	if !ok {
-		return nil, say(http.StatusBadRequest, "group_by must be model, team, tag, user or key, not %s", printable(c.query("group_by")))
+		return nil, say(http.StatusBadRequest, "group_by must be model, team, tag, user, key, customer or provider, not %s", printable(c.query("group_by")))
 	}
 	lines, err := l.Lines(c.ctx, p, c.own(), by)
 	if err != nil {

@@ -3,6 +3,7 @@ package route
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // explainer is a strategy that can say why a deployment has its place.
@@ -83,7 +84,17 @@ func (l latencyBased) why(c *Candidate, r *Round) string {
 	if r.Stream {
 		what = "the first token, or an output token where no stream was measured"
 	}
-	return fmt.Sprintf("%.3g s for %s", latency, what)
+	return fmt.Sprintf("%s for %s", span(latency), what)
+}
+
+// span writes seconds with three digits and a fitting unit.
+func span(seconds float64) string {
+	d := time.Duration(seconds * float64(time.Second))
+	step := time.Duration(1)
+	for d/step >= 1000 {
+		step *= 10
+	}
+	return d.Round(step).String()
 }
 
 func (costBased) why(c *Candidate, _ *Round) string {
@@ -98,7 +109,7 @@ func (p p2c) why(c *Candidate, r *Round) string {
 	if latency == 0 {
 		return fmt.Sprintf("one of two that are drawn; not measured lately, %d under way", n)
 	}
-	return fmt.Sprintf("one of two that are drawn; latency %.3g s, %d under way", latency, n)
+	return fmt.Sprintf("one of two that are drawn; %s for an output token or a call without, %d under way", span(latency), n)
 }
 
 func (a affinity) why(c *Candidate, r *Round) string {

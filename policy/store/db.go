@@ -73,7 +73,7 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	}
 	db.postgres = config
 	db.where = fmt.Sprintf("PostgreSQL at %s:%d, database %s", config.Host, config.Port, config.Database)
-	db.sql = stdlib.OpenDB(*config)
+	db.sql = sql.OpenDB(connector{stdlib.GetConnector(*config)})
 	db.sql.SetMaxOpenConns(mostConns)
 	db.sql.SetMaxIdleConns(mostConns / 2)
 	db.sql.SetConnMaxIdleTime(5 * time.Minute)

@@ -137,7 +137,7 @@ func (r *reader) window(v *value, path string) budget.Window {
 		r.fault(v, path, "%s", err)
 	}
 	if inMinutes {
-		r.warn(v, path, "%s means %d month(s) here (LiteLLM: minutes); write %dmo to be plain", printable(v.text), w.Months, w.Months)
+		r.warn(v, path, "%s is counted in months here (LiteLLM: minutes); write %dmo to be plain", printable(v.text), w.Months)
 	}
 	return w
 }

@@ -126,8 +126,12 @@ func (r *reader) count(v *value, path string) int {
 		r.fault(v, path, "must be a whole number, not %s", r.describe(v))
 		return 0
 	}
-	if n < 0 || n > math.MaxInt32*1000 {
-		r.fault(v, path, "must be between 0 and %d", int64(math.MaxInt32*1000))
+	if n < 0 {
+		r.fault(v, path, "must not be negative")
+		return 0
+	}
+	if n > math.MaxInt32*1000 {
+		r.fault(v, path, "must be at most %d", int64(math.MaxInt32*1000))
 		return 0
 	}
 	return int(n)

@@ -170,7 +170,7 @@ func (r *reader) budget(c *Config, fs fields) {
 	fs["budget_duration"] = func(v *value, path string) {
 		d := r.calendar(v, path)
 		if n, isMonth := strings.CutSuffix(strings.TrimSpace(v.text), "m"); isMonth && d.Span > 0 {
-			r.warn(v, path, "%s means %s month(s) here (LiteLLM: minutes); write %smo to be plain", printable(v.text), n, n)
+			r.warn(v, path, "%s is counted in months here (LiteLLM: minutes); write %smo to be plain", printable(v.text), n)
 			d = Duration{Months: int(d.Span / time.Minute)}
 		}
 		c.General.BudgetDuration = d
