@@ -48,7 +48,7 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 	}
 	// Envoy sends an entry once or not at all, and tells no attempt's number in it (1.40): nothing could be
 	// recognised as a repetition, and nothing need be.
-	l.server.late.failed(entry.GetRequest().GetRequestId(), common.GetUpstreamCluster(), tried(entry))
+	l.server.failed(entry.GetRequest().GetRequestId(), common.GetUpstreamCluster(), tried(entry))
 	o := route.Outcome{DeploymentID: id}
 	o.Status, o.Kind, o.Ours = outcome(int(entry.GetResponse().GetResponseCode().GetValue()), common.GetResponseFlags())
 	if o.Kind == apierror.Cancelled {

@@ -36,7 +36,7 @@ func (c *Call) awaitBody() {
 		return
 	}
 	spent := time.Duration(time.Now().UnixNano() - c.attemptBegan.Load())
-	c.deadline.timer = time.AfterFunc(max(0, limit-spent), c.giveUp)
+	c.deadline.timer = time.AfterFunc(max(0, limit-spent), func() { c.server.guard(c.giveUp) })
 }
 
 func (c *Call) giveUp() {

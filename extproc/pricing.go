@@ -153,10 +153,8 @@ func (c *Call) endedRows() []ledger.Row {
 	}
 	var rows []ledger.Row
 	for n := 1; n < last; n++ {
-		if row, known := c.failedRow(n); known {
+		if row, known := c.failedRow(n); known || !c.server.late.add(c, n, row) {
 			rows = append(rows, row)
-		} else {
-			c.server.late.add(c, n, row)
 		}
 	}
 	if c.answering > t.sent {

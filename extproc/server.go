@@ -122,6 +122,16 @@ func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err 
 	return s.router(stream)
 }
 
+// guard runs what has a goroutine of its own, such as a timer's: a panic there would end the process.
+func (s *Server) guard(f func()) {
+	defer func() {
+		if v := recover(); v != nil {
+			s.Log.Error("a call failed by a fault in sluice", "panic", v, "stack", string(debug.Stack()))
+		}
+	}()
+	f()
+}
+
 func (s *Server) router(stream extprocv3.ExternalProcessor_ProcessServer) error {
 	c := s.begin()
 	c.ctx = stream.Context()

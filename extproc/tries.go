@@ -117,7 +117,7 @@ type latecomers struct {
 }
 
 type lateCall struct {
-	call *Call
+	call *Call     // under way; nil once it has ended: its bodies need not be kept
 	left []lateTry // of a call that has ended
 }
 
@@ -145,50 +145,59 @@ func (l *latecomers) watch(c *Call) {
 	}
 }
 
-// add opens an account of its own for a failed attempt of a call that has ended.
-func (l *latecomers) add(c *Call, n int, r ledger.Row) {
-	ask := spend.Ask{Row: r, Limits: c.purse.limits, Want: r.Spend}
+// add opens an account of its own for a failed attempt of a call that has ended. false: there can be none, and what is
+// assumed of the attempt has to do.
+func (l *latecomers) add(c *Call, n int, r ledger.Row) bool {
+	ask := spend.Ask{Row: r, Limits: c.purse.limits, Want: r.Spend, AtOnce: true}
 	entry, refusal := c.server.Book.Open(context.Background(), &ask)
 	if refusal != nil && refusal.Exceeded != nil { // it has cost that all the same
 		ask.Want = money.Zero
 		entry, refusal = c.server.Book.Open(context.Background(), &ask)
 	}
 	if refusal != nil {
-		c.server.Log.Error("a failed attempt could not be written down", "call", c.clientID, "attempt", n)
-		return
+		return false
 	}
-	l.watch(c)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	it := l.calls[c.id]
-	if it == nil { // too many: what is assumed has to do
-		entry.Settle([]ledger.Row{r})
-		return
+	if it == nil { // too many
+		entry.Settle(nil)
+		return false
 	}
+	it.call = nil
 	it.left = append(it.left, lateTry{n, c.cluster(n), r, entry})
-	time.AfterFunc(lateAfter, func() { l.expire(c.id, n) })
+	server, id := c.server, c.id
+	time.AfterFunc(lateAfter, func() { server.guard(func() { server.expire(id, n) }) })
+	return true
 }
 
 // failed takes in how an attempt of a call failed.
-func (l *latecomers) failed(id, cluster string, o tryOutcome) {
+func (s *Server) failed(id, cluster string, o tryOutcome) {
+	t, call := s.late.take(id, func(t *lateTry) bool { return t.cluster == cluster })
+	switch {
+	case t != nil:
+		o.apply(&t.row)
+		s.settleLate(id, t)
+	case call != nil:
+		call.failed(cluster, o)
+	}
+}
+
+// take gives out a failed attempt of a call that has ended, once, or the call if it is under way.
+func (l *latecomers) take(id string, is func(*lateTry) bool) (*lateTry, *Call) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	it := l.calls[id]
 	if it == nil {
-		l.mu.Unlock()
-		return
+		return nil, nil
 	}
 	for i := range it.left {
-		if it.left[i].cluster == cluster {
-			t := it.left[i]
+		if t := it.left[i]; is(&t) {
 			it.left = append(it.left[:i], it.left[i+1:]...)
-			l.mu.Unlock()
-			o.apply(&t.row)
-			l.settle(it.call, t)
-			return
+			return &t, nil
 		}
 	}
-	l.mu.Unlock()
-	it.call.failed(cluster, o)
+	return nil, it.call
 }
 
 // failed notes the outcome of the first attempt at a cluster whose outcome is not known.
@@ -205,31 +214,19 @@ func (c *Call) failed(cluster string, o tryOutcome) {
 	}
 }
 
-func (l *latecomers) expire(id string, n int) {
-	l.mu.Lock()
-	it := l.calls[id]
-	if it == nil {
-		l.mu.Unlock()
-		return
+// expire settles an attempt that the log has not told of.
+func (s *Server) expire(id string, n int) {
+	if t, _ := s.late.take(id, func(t *lateTry) bool { return t.n == n }); t != nil {
+		s.settleLate(id, t)
 	}
-	for i := range it.left {
-		if it.left[i].n == n {
-			t := it.left[i]
-			it.left = append(it.left[:i], it.left[i+1:]...)
-			l.mu.Unlock()
-			l.settle(it.call, t)
-			return
-		}
-	}
-	l.mu.Unlock()
 }
 
-func (l *latecomers) settle(c *Call, t lateTry) {
+func (s *Server) settleLate(id string, t *lateTry) {
 	t.entry.Settle([]ledger.Row{t.row})
-	if c.server.Spent != nil {
-		c.server.Spent(&t.row)
+	if s.Spent != nil {
+		s.Spent(&t.row)
 	}
-	l.forget(c.id)
+	s.late.forget(id)
 }
 
 // forget lets go of a call that nothing more is to come for.

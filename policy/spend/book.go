@@ -103,8 +103,8 @@ type Ask struct {
 	// Tighter bounds the call more closely, at some price: it is asked once, where Want does not fit. nil: Want is
 	// as close as it gets.
 	Tighter func() (want, least money.Amount)
-	// Patient calls rather wait for Want than take less.
-	Patient bool
+	// Patient calls rather wait for Want than take less; AtOnce is for what has happened already: it does not wait.
+	Patient, AtOnce bool
 }
 
 // Entry is a call in the book, from its opening to its settlement. It belongs to one call.
@@ -170,7 +170,7 @@ func (b *Book) hold(ctx context.Context, a *Ask) (*budget.Hold, *Refusal) {
 		case !exceeded.Busy && least > a.Least:
 			least = a.Least // nobody to wait for: what fits has to do
 			continue
-		case !exceeded.Busy || exceeded.Changed == nil || b.o.Wait <= 0:
+		case !exceeded.Busy || exceeded.Changed == nil || b.o.Wait <= 0 || a.AtOnce:
 			return nil, &Refusal{Exceeded: exceeded}
 		}
 		if timeout == nil {

@@ -153,6 +153,22 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// What has happened already waits for nobody.
+func TestAtOnce(t *testing.T) {
+	d := open(t, t.TempDir(), Options{Wait: time.Hour})
+	defer d.close()
+	_, refusal := d.Open(t.Context(), &Ask{Row: call(1), Limits: limits(100), Want: 100, Least: 100})
+	if refusal != nil {
+		t.Fatal(refusal)
+	}
+	if _, refusal = d.Open(t.Context(), &Ask{Row: call(2), Limits: limits(100), Want: 5, AtOnce: true}); refusal == nil || refusal.Exceeded == nil {
+		t.Error("there was room")
+	}
+	if e, refusal := d.Open(t.Context(), &Ask{Row: call(2), Limits: limits(100), AtOnce: true}); refusal != nil || e.Amount(0) != 0 {
+		t.Error(refusal)
+	}
+}
+
 func TestDatabaseAway(t *testing.T) {
 	d := open(t, t.TempDir(), Options{})
 	defer d.close()
