@@ -248,7 +248,22 @@ func (s *Shared) Extend(ctx context.Context, h *Hold, more money.Amount) (bool, 
 		_, _ = s.local.Extend(ctx, h.counted, more) // it has no limit
 	}
 	h.Amount += more
+	s.releaseNewer(h, further)
 	return true, nil
+}
+
+// releaseNewer gives back what an extension holds in windows that began after the call did: its settlement gives
+// back, and costs, what is in its own windows.
+func (s *Shared) releaseNewer(h, further *Hold) {
+	newer := &Hold{Amount: further.Amount}
+	for i := range further.shared {
+		if further.shared[i].since != h.shared[i].since {
+			newer.shared = append(newer.shared, further.shared[i])
+		}
+	}
+	if len(newer.shared) > 0 {
+		s.settle(newer, make([]money.Amount, len(newer.shared)))
+	}
 }
 
 // Settle implements [Keeper].
@@ -354,7 +369,10 @@ func (s *Shared) Sweep(before time.Time) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.own.Range(func(k, v any) bool {
-		if o := v.(*own); o.held == 0 && o.unflushed == 0 && !o.dirty && o.used.Before(before) {
+		o := v.(*own)
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		if o.held == 0 && o.unflushed == 0 && !o.dirty && o.used.Before(before) {
 			s.own.Delete(k)
 		}
 		return true

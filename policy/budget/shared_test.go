@@ -256,6 +256,31 @@ func TestSharedWindow(t *testing.T) {
 	}
 }
 
+// A call that is extended after its window has ended holds nothing in the next one.
+func TestSharedExtendedIntoANewWindow(t *testing.T) {
+	f := newShared(t)
+	now := time.Date(2026, 11, 25, 23, 50, 0, 0, time.UTC)
+	s := f.process("a", func(o *budget.SharedOptions) { o.Now = func() time.Time { return now } })
+	daily := []budget.Limit{{Scope: theKey, Max: money.Dollar, Window: budget.Window{Days: 1}}}
+	late, _, err := s.Hold(t.Context(), daily, 50*money.Cent, 50*money.Cent)
+	if err != nil || late == nil {
+		t.Fatal(late, err)
+	}
+	now = now.Add(time.Hour)
+	next, _, err := s.Hold(t.Context(), daily, money.Cent, money.Cent)
+	if err != nil || next == nil {
+		t.Fatal(next, err)
+	}
+	if ok, err := s.Extend(t.Context(), late, 30*money.Cent); !ok || err != nil {
+		t.Fatal(ok, err)
+	}
+	s.Settle(late, costs(80*money.Cent))
+	s.Settle(next, costs(0))
+	if h, exceeded, err := s.Hold(t.Context(), daily, money.Dollar, money.Dollar); err != nil || exceeded != nil {
+		t.Errorf("%+v, %+v, %v: all of the new day is free", h, exceeded, err)
+	}
+}
+
 // TestSharedMarks: each mark is told once, whichever process reaches it.
 func TestSharedMarks(t *testing.T) {
 	f := newShared(t)

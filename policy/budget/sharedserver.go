@@ -278,10 +278,16 @@ func (s *Shared) register(ctx context.Context, epoch string, turn int64) error {
 	all := epoch != s.epoch
 	var err error
 	s.own.Range(func(k, v any) bool {
-		if o := v.(*own); all || o.dirty {
-			if err = s.write(ctx, k.(Scope).key(), o.since, o.held, o.unflushed); err == nil {
-				o.dirty = false
-			}
+		o := v.(*own)
+		o.mu.Lock()
+		since, held, unflushed, due := o.since, o.held, o.unflushed, all || o.dirty
+		o.dirty = false
+		o.mu.Unlock()
+		if !due {
+			return true
+		}
+		if err = s.write(ctx, k.(Scope).key(), since, held, unflushed); err != nil {
+			o.taint(s)
 		}
 		return err == nil
 	})
