@@ -12,10 +12,10 @@ type Pricer struct {
 	info     Info
 	fixed    bool
 	regional bool
-	last     atomic.Pointer[priced]
+	last     [2]atomic.Pointer[priced] // the models that answered and were asked for
 }
 
-// priced remembers the model that answered last: it is nearly always the same.
+// priced remembers a model's prices: the next call's are nearly always the same.
 type priced struct {
 	model string
 	info  Info
@@ -44,24 +44,24 @@ func (p *Pricer) For(asked, answered string) *Prices {
 	if p.fixed {
 		return &p.info.Prices
 	}
-	for _, model := range [...]string{answered, asked} {
+	for i, model := range [...]string{answered, asked} {
 		if model == "" {
 			continue
 		}
-		if found := p.find(model); found != nil {
+		if found := p.find(&p.last[i], model); found != nil {
 			return found
 		}
 	}
 	return &p.info.Prices
 }
 
-func (p *Pricer) find(model string) *Prices {
-	last := p.last.Load()
+func (p *Pricer) find(in *atomic.Pointer[priced], model string) *Prices {
+	last := in.Load()
 	if last == nil || last.model != model {
 		last = &priced{model: model}
 		last.info, last.known = Lookup(p.provider, model)
 		last.info.Prices.regional = p.regional
-		p.last.Store(last)
+		in.Store(last)
 	}
 	if !last.known || !last.info.Prices.Known() {
 		return nil
