@@ -46,6 +46,9 @@ func (r *Row) Tokens() int64 { return r.Prompt + r.Completion }
 
 const rowVersion = 1
 
+// usualLength has room for most rows.
+const usualLength = 480
+
 // flags of an encoded row.
 const (
 	flagStream = 1 << iota
@@ -67,6 +70,9 @@ func (r *Row) times() [3]*time.Time { return [...]*time.Time{&r.Started, &r.Firs
 
 // Append appends the row's binary form, for the journal.
 func (r *Row) Append(b []byte) []byte {
+	if b == nil {
+		b = make([]byte, 0, usualLength)
+	}
 	b = append(b, rowVersion, r.flags())
 	for _, s := range r.texts() {
 		b = appendText(b, *s)

@@ -159,6 +159,7 @@ func (j *Journal) Pending(n int) ([]Entry, error) {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	var out []Entry
+	var near window
 	for len(out) < n {
 		id, ok := j.pending.pop()
 		if !ok {
@@ -168,7 +169,7 @@ func (j *Journal) Pending(n int) ([]Entry, error) {
 		if it == nil {
 			continue
 		}
-		payload, err := it.settled.read()
+		payload, err := near.read(it.settled)
 		if err != nil {
 			j.pending.push(id)
 			return out, err
