@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -29,8 +30,8 @@ func (r *results) aims(b *strings.Builder) {
 		got := r.latency.added(toOpenAI, p50)
 		fmt.Fprintf(b, "| added time, p50: at most %.0f ms | %.2f ms | %s |\n", aimAddedP50, got, verdict(got <= aimAddedP50))
 	}
-	if n := len(r.memory); n > 1 {
-		first, last := r.memory[0], r.memory[n-1]
+	if used := slices.DeleteFunc(slices.Clone(r.memory), func(s sample) bool { return s.requests == 0 }); len(used) > 1 {
+		first, last := used[0], used[len(used)-1]
 		for _, p := range []struct {
 			who         string
 			first, last int64

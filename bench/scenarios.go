@@ -19,6 +19,7 @@ type scenario struct {
 	spread time.Duration
 	aim    float64 // CPU against the plain proxy; 0: none is set
 	group  string  // another model group than the system's own, where that has OpenAI's format
+	limits bool    // with a key that has budgets and limits, where the system has one
 }
 
 var scenarios = []scenario{
@@ -28,6 +29,7 @@ var scenarios = []scenario{
 	{name: "fast-stream", what: "a stream of 20 events without a pause", size: 60, mark: fastMark, conns: 16},
 	{name: "slow-stream", what: "a stream of 20 events, one each 60 ms", size: 60, mark: slowMark, conns: 200,
 		spread: streamEvents * streamGap, aim: 3},
+	{name: "limits", what: "the first, by a key with budgets and limits of its own, its team's and its user's", size: 60, conns: 16, limits: true},
 	{name: "watched", what: "the first, its answer judged before it is used", size: 60, conns: 16, group: "bench-watched"},
 	{name: "watched-stream", what: "the fast stream, judged by its first words", size: 60, mark: fastMark, conns: 16, group: "bench-watched"},
 	{name: "routed", what: "the first, chosen by p2c among ten deployments with limits of their own", size: 60, conns: 16, group: "bench-routed"},
@@ -57,9 +59,12 @@ func (s *system) request(sc scenario) []byte {
 	}
 	body := fmt.Sprintf(`{"model":%q,"messages":[{"role":"system","content":"You answer. %s"},{"role":"user","content":"%s"}],"temperature":0.5%s}`,
 		model, sc.mark, text, stream)
-	auth := ""
-	if s.key != "" {
-		auth = "Authorization: Bearer " + s.key + "\r\n"
+	auth, key := "", s.key
+	if sc.limits && s.limited != "" {
+		key = s.limited
+	}
+	if key != "" {
+		auth = "Authorization: Bearer " + key + "\r\n"
 	}
 	return fmt.Appendf(nil, "POST /v1/chat/completions HTTP/1.1\r\nHost: %s\r\n%sContent-Type: application/json\r\nUser-Agent: bench\r\nAccept: */*\r\nContent-Length: %d\r\n\r\n%s",
 		s.address, auth, len(body), body)

@@ -23,7 +23,8 @@ type system struct {
 	address string
 	model   string
 	key     string
-	envoy   int // process ids; 0: there is none
+	limited string // a key with budgets and limits that no load reaches; empty: there is none
+	envoy   int    // process ids; 0: there is none
 	sluice  int
 }
 
@@ -158,6 +159,9 @@ func (r *rig) startSluice(o options) error {
 	}
 	s := system{name: toOpenAI, address: loopback(port), model: "bench-openai", key: masterKey, sluice: child.PID}
 	if err := r.ready(s, child); err != nil {
+		return err
+	}
+	if s.limited, err = limitedKey(s.address); err != nil {
 		return err
 	}
 	started, err := children(child.PID)

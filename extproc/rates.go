@@ -3,7 +3,6 @@ package extproc
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"strconv"
 	"strings"
 	"time"
@@ -210,8 +209,8 @@ func (c *Call) rateHeaders(r *wire.Reply) {
 		l := &c.rates.limits[i]
 		unit, left, most := l.Unit.String(), strconv.FormatInt(c.rates.standings[i].Remaining, 10), strconv.FormatInt(l.Max, 10)
 		name := descriptor(l.Scope)
-		r.SetHeader(fmt.Sprintf("x-ratelimit-%s-remaining-%s", name, unit), left)
-		r.SetHeader(fmt.Sprintf("x-ratelimit-%s-limit-%s", name, unit), most)
+		r.SetHeader("x-ratelimit-"+name+"-remaining-"+unit, left)
+		r.SetHeader("x-ratelimit-"+name+"-limit-"+unit, most)
 		if l.Scope.Kind != ratelimit.Key || l.Unit == ratelimit.Parallel {
 			continue
 		}
