@@ -72,9 +72,11 @@ func (r *instance) spentOf(kind, id string) (money.Amount, bool) {
 	if !ok || r.book == nil {
 		return 0, false
 	}
-	if spent, known := r.book.Counters().Spent(s); known {
-		return spent, true
+	counted, known := r.book.Counters().Spent(s)
+	if known && !r.db.Postgres() && r.shared == nil {
+		return counted, true
 	}
+	// Other gateways may have spent since this one last heard of the scope; all of them write to the ledger.
 	o := r.owner(s)
 	since := time.Time{}
 	if o != nil && o.Budget.Duration != "" {
@@ -82,7 +84,10 @@ func (r *instance) spentOf(kind, id string) (money.Amount, bool) {
 			since = r.book.Counters().Calendar().Start(w, time.Now())
 		}
 	}
-	return r.totals.of(r, s, since)
+	if spent, ok := r.totals.of(r, s, since); ok {
+		return spent, true
+	}
+	return counted, known
 }
 
 // totals remember, for a moment, what all scopes of a kind have spent: lists ask for each of theirs.
