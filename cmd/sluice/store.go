@@ -89,8 +89,8 @@ func (r *instance) awaitStore(ctx context.Context) error {
 // takeObjects is given every change of the store.
 func (r *instance) takeObjects(changed []store.Object, whole bool) {
 	r.directory.Apply(changed, whole)
-	if len(changed) > 10_000 { // what reading so many took is not needed again soon
-		go debug.FreeOSMemory()
+	if len(changed) > 10_000 { // what reading so many took is not needed again soon; at this moment it still is
+		time.AfterFunc(2*time.Second, debug.FreeOSMemory)
 	}
 	if whole || slices.ContainsFunc(changed, func(o store.Object) bool { return o.Kind == keys.KindModel }) {
 		select {

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"runtime"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -109,10 +110,12 @@ func (d *Directory) remember(o store.Object) bool {
 // the tables one by one.
 func (d *Directory) load(all []store.Object) {
 	docs := map[string]map[string]store.Object{}
+	var p packer
 	for _, o := range all {
 		if o.Deleted {
 			continue
 		}
+		o = p.pack(o)
 		if docs[o.Kind] == nil {
 			docs[o.Kind] = map[string]store.Object{}
 		}
@@ -121,7 +124,7 @@ func (d *Directory) load(all []store.Object) {
 	d.mu.Lock()
 	d.docs = docs
 	d.mu.Unlock()
-	rel := &relations{teams: d.teams.all(), users: d.users.all(), members: d.members.all()}
+	rel := &relations{teams: d.teams.all(), users: d.users.all(), members: d.members.all(), lists: map[string][]string{}}
 	fill(rel.teams, docs[KindTeam], d.team)
 	fill(rel.users, docs[KindUser], d.user)
 	fill(rel.members, docs[KindMember], d.member)
@@ -158,6 +161,23 @@ type relations struct {
 	teams   map[string]*cell[Team]
 	users   map[string]*cell[User]
 	members map[string]*cell[Member]
+	lists   map[string][]string
+}
+
+// list is the list, or an earlier one that says the same: a hundred thousand keys have a few lists between them, which
+// nobody changes.
+func (rel *relations) list(l []string) []string {
+	if len(l) == 0 {
+		return l
+	}
+	name := strings.Join(l, "\x00")
+	rel.Lock()
+	defer rel.Unlock()
+	if same, ok := rel.lists[name]; ok {
+		return same
+	}
+	rel.lists[name] = l
+	return l
 }
 
 func (d *Directory) readKeys(docs map[string]map[string]store.Object, rel *relations) map[sum]*Key {

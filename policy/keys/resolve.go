@@ -24,6 +24,10 @@ func (d *Directory) key(o store.Object, rel *relations) *Key {
 		Tags: a.Tags, Guardrails: a.Guardrails, CustomerBudget: a.EndUsers, Expires: r.Expires.time(), Blocked: r.Blocked,
 		Scope: r.scope(&a, d.budget(r.BudgetID)),
 	}
+	if rel != nil {
+		k.Models, k.Tags, k.AllowedRoutes = rel.list(k.Models), rel.list(k.Tags), rel.list(k.AllowedRoutes)
+		k.Metadata, k.Permissions = within(o.Doc, k.Metadata), within(o.Doc, k.Permissions)
+	}
 	d.relate(k, rel)
 	return k
 }
