@@ -19,10 +19,8 @@ func places(c *xds.Cluster, d *config.Deployment, e adapters.Endpoint) {
 		if err != nil {
 			continue
 		}
-		port := e.Port
-		if p, err := strconv.Atoi(u.Port()); err == nil {
-			port = p
-		} else {
+		port, err := strconv.Atoi(u.Port())
+		if err != nil { // none: the scheme's own
 			port = map[string]int{"http": 80, "https": 443}[u.Scheme]
 		}
 		c.More = append(c.More, xds.Place{Host: u.Hostname(), Port: uint32(port)})

@@ -122,10 +122,7 @@ func (s *Server) manage(rt route) handler {
 			w.Header().Set(name, value)
 		}
 		if write, ok := out.(stream); ok {
-			if err := write(w); err != nil { // the client sees a short body
-				c.s.o.Log.Warn("an answer could not be written whole", "path", c.path, "error", err)
-			}
-			return nil
+			return c.export(w, write)
 		}
 		return answer(w, http.StatusOK, out)
 	}

@@ -126,6 +126,7 @@ type Server struct {
 	patterns []pattern
 	http     *http.Server
 	probes   chan struct{}
+	exports  chan struct{}
 }
 
 // handler answers a request; what it returns is rendered in OpenAI's shape.
@@ -144,7 +145,7 @@ func New(o Options) *Server {
 	if o.Seen == nil {
 		o.Seen = func(string) (Seen, bool) { return Seen{}, false }
 	}
-	s := &Server{o: o, probes: make(chan struct{}, o.ProbeConcurrency)}
+	s := &Server{o: o, probes: make(chan struct{}, o.ProbeConcurrency), exports: make(chan struct{}, mostExports)}
 	get := func(h handler) map[string]handler { return map[string]handler{http.MethodGet: h} }
 	s.routes = map[string]map[string]handler{
 		"/":                   get(s.root),

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -249,12 +248,4 @@ func spendCalculate(c *call) (any, error) {
 			Message: fmt.Sprintf("This model isn't mapped yet. model=%s. Set input_cost_per_token and output_cost_per_token for it.", printable(model))}
 	}
 	return document{"cost": cost}, nil
-}
-
-// hashed is a key as it is kept, whether the request names it by itself or by its hash.
-func hashed(key string) string {
-	if strings.HasPrefix(key, "sk-") {
-		return keys.Hash(key)
-	}
-	return key
 }

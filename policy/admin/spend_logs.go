@@ -30,7 +30,7 @@ func spendLogs(c *call) (any, error) {
 			continue
 		}
 		if by == ledger.ByKey {
-			v = hashed(v)
+			v = hashOf(v)
 		}
 		if have, bound := only[by]; bound && have != v {
 			v = have // their own, whatever they ask for
@@ -169,7 +169,7 @@ func spendLogsPaged(c *call) (any, error) {
 	only := c.own()
 	filter := ledger.Filter{From: p.From, Key: only[ledger.ByKey], User: only[ledger.ByUser], Team: c.query("team_id"), Request: c.query("request_id")}
 	if k := c.query("api_key"); k != "" && filter.Key == "" {
-		filter.Key = hashed(k)
+		filter.Key = hashOf(k)
 	}
 	if u := c.query("user_id"); u != "" && filter.User == "" {
 		filter.User = u

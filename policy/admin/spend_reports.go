@@ -65,7 +65,7 @@ func spendReport(c *call) (any, error) {
 		}
 	}
 	if k, ok := only[ledger.ByKey]; ok {
-		only[ledger.ByKey] = hashed(k)
+		only[ledger.ByKey] = hashOf(k)
 	}
 	group := c.query("group_by")
 	switch {
@@ -240,7 +240,7 @@ func (c *call) listed(shape func(*ledger.Line) document, by ...ledger.By) (any, 
 	only := c.own()
 	if k := c.query("api_key"); k != "" {
 		if _, bound := only[ledger.ByKey]; !bound {
-			only[ledger.ByKey] = hashed(k)
+			only[ledger.ByKey] = hashOf(k)
 		}
 	}
 	lines, err := l.Lines(c.ctx, p, only, by...)

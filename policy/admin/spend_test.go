@@ -3,7 +3,9 @@ package admin
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/ledger"
+	"github.com/sluicegw/sluice/policy/store"
 )
 
 // spent gives the API a ledger with rows of four days of two keys, one of which is u1's.
@@ -122,3 +125,24 @@ func sortedJSON(s string) string {
 	b, _ := json.Marshal(v)
 	return string(b)
 }
+
+// Whoever reads slowly, or not at all, keeps neither the database nor others' exports.
+func TestExportsAreFew(t *testing.T) {
+	a := newAPI(t, store.Options{})
+	a.spent()
+	for range mostExports {
+		a.server.exports <- struct{}{}
+	}
+	a.want(429, master, "/spend/logs?format=csv", "")
+	<-a.server.exports
+	a.want(200, master, "/spend/logs?format=csv", "")
+	a.want(200, master, "/spend/logs?format=csv", "")
+	c := &call{s: a.server, ctx: t.Context()}
+	if err := c.export(broken{}, func(w http.ResponseWriter) error { _, err := w.Write([]byte("x")); return err }); err != nil || c.ctx.Err() == nil {
+		t.Error("reading goes on for a client that has left")
+	}
+}
+
+type broken struct{ http.ResponseWriter }
+
+func (broken) Write([]byte) (int, error) { return 0, errors.New("gone") }

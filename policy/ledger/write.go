@@ -11,9 +11,6 @@ import (
 // are short.
 const Batch = 1000
 
-// inserter writes rows in a transaction and tells of each, in their order, whether it was not there before.
-type inserter func(ctx context.Context, tx *sql.Tx, rows []Row) ([]bool, error)
-
 // Write writes rows, and the totals of their days, in one transaction. Rows that are there already are left as
 // they are and counted once.
 func (l *Ledger) Write(ctx context.Context, rows []Row) error {
