@@ -10,19 +10,19 @@ import (
 const patience = time.Hour
 
 // watched says which good answers of the call are held back. Every failure with a status of 400 or more is
-// judged in any case. Streams are held up to the first event that says something, for one that fails there has
-// the status of its error, and may have somewhere else to go. Other answers are held only where there is, for
-// that is not free: where a refusal of content has fallbacks, all of them; with a limit in time, by Envoy alone.
+// judged in any case; a good answer is held only where there is somewhere to go, for that is not free (and Envoy
+// 1.40 may fall over a body of megabytes that it streams so): where a refusal of content has fallbacks, all of
+// them; streams with a limit in time, up to their first event; other answers with a limit in time, by Envoy alone.
 func (c *Call) watched(longest time.Duration) string {
 	switch {
-	case c.request.Stream():
-		return names.WatchAnswer
 	case c.plan.Longest() < 2:
 		return ""
 	case c.plan.OnContent() && answersInText(c.op):
 		return names.WatchAnswer
 	case longest <= 0 || longest >= patience:
 		return ""
+	case c.request.Stream():
+		return names.WatchAnswer
 	}
 	return names.WatchWhole
 }
