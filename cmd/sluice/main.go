@@ -72,6 +72,12 @@ func newLogger(o options, w io.Writer) *slog.Logger {
 	}
 	h := &slog.HandlerOptions{Level: level}
 	if o.logJSON {
+		h.ReplaceAttr = func(_ []string, a slog.Attr) slog.Attr {
+			if a.Value.Kind() == slog.KindDuration { // else a number of nanoseconds, without its unit
+				a.Value = slog.StringValue(a.Value.Duration().String())
+			}
+			return a
+		}
 		return slog.New(slog.NewJSONHandler(w, h))
 	}
 	return slog.New(slog.NewTextHandler(w, h))

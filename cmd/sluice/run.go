@@ -268,7 +268,12 @@ func listenAddress(host string) (net.IP, error) {
 // SO_REUSEPORT.
 func portIsFree(address net.IP, port int) error {
 	l, err := net.ListenTCP("tcp", &net.TCPAddr{IP: address, Port: port})
-	if err != nil {
+	switch {
+	case errors.Is(err, syscall.EADDRNOTAVAIL):
+		return fmt.Errorf("--host %s is no address of this machine: %w", address, err)
+	case errors.Is(err, syscall.EACCES):
+		return fmt.Errorf("port %d needs more rights than this process has: %w; choose one above 1023 with --port", port, err)
+	case err != nil:
 		return fmt.Errorf("port %d cannot be used: %w; stop what listens there, or choose another with --port", port, err)
 	}
 	return l.Close()
