@@ -14,7 +14,7 @@ func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
 			t.p.output += int64(len(v.Inner()))
 			t.p.spoken.think(t.p, v)
 		case "content":
-			foreign = foreign || v.IsArray()
+			foreign = foreign || v.IsArray() || t.unsaid(v)
 			t.p.output += int64(len(v.Inner()))
 			t.p.spoken.say(t.p, v)
 		case "reasoning_content":
@@ -30,6 +30,11 @@ func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
 		}
 	}
 	return foreign && !t.p.call.t.p.quirks.reasoning
+}
+
+// unsaid tells whether a content is an empty text that stands for none.
+func (t *openAIReply) unsaid(content jsondoc.Value) bool {
+	return content == `""` && t.p.call.t.p.quirks.emptyIsNull && !t.p.call.r.stream
 }
 
 // editChoices is the choices with their messages or deltas in OpenAI's way.
@@ -64,6 +69,9 @@ func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
 	content, reasoning := m.Get("content"), m.Get("reasoning_content")
 	if !reasoning.Exists() {
 		reasoning = m.Get("reasoning")
+	}
+	if t.unsaid(content) {
+		content = "null"
 	}
 	if content.IsArray() {
 		var thoughts jsondoc.Value

@@ -60,6 +60,8 @@ type quirks struct {
 	joinAssistant bool
 	// promptFilter: a stream begins with an event about the prompt that has no choices.
 	promptFilter bool
+	// emptyIsNull: an answer without words has an empty text, where OpenAI's has null.
+	emptyIsNull bool
 	// costUntold: a stream does not tell its cost, as LiteLLM's does not.
 	costUntold bool
 	// azureModels: the provider is Azure, whose deployments need not be named like their models.
@@ -167,7 +169,7 @@ var providers = append([]provider{
 			chats: chatsOnly,
 			takes: mistralTakes, rename: []renaming{{"max_completion_tokens", "max_tokens"}, {"seed", "random_seed"}},
 			silent: []string{"user", "stream_options"}, noStreamOptions: true, special: mistral,
-			noNames: true, noEmpty: true, noReasoningBack: true, noThinkingBack: true, plainText: true, versioned: true,
+			noNames: true, noEmpty: true, noReasoningBack: true, noThinkingBack: true, plainText: true, versioned: true, emptyIsNull: true,
 			efforts:    []string{"magistral", "mistral-medium", "mistral-small-latest", "mistral-small-26", "mistral-large-4", "glm-", "vibe"},
 			embedTakes: []string{"encoding_format"},
 		},
