@@ -63,6 +63,7 @@ func (t *geminiReply) header(get func(name string) string) {
 	case "standard":
 		t.tier = "default"
 	}
+	t.p.tier = t.tier
 }
 
 // geminiFinish is OpenAI's finish_reason for a finishReason.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
 )
 
 func TestGeminiModels(t *testing.T) {
@@ -96,5 +98,18 @@ func TestGeminiHidesNoCost(t *testing.T) {
 		if err != "" || strings.Contains(string(body), "9999") || !strings.Contains(string(body), `"max_output_tokens":5`) {
 			t.Errorf("%s: %s%s", members, err, body)
 		}
+	}
+}
+
+// Sound and pictures have prices of their own; what the cache covered is not counted twice.
+func TestGeminiUsageByKind(t *testing.T) {
+	var u geminiUsage
+	u.update(jsondoc.Value(`{"promptTokenCount":300,"candidatesTokenCount":25,"totalTokenCount":325,"cachedContentTokenCount":10,` +
+		`"promptTokensDetails":[{"modality":"TEXT","tokenCount":20},{"modality":"IMAGE","tokenCount":258},{"modality":"AUDIO","tokenCount":22}],` +
+		`"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":10}],` +
+		`"candidatesTokensDetails":[{"modality":"TEXT","tokenCount":5},{"modality":"IMAGE","tokenCount":20}]}`))
+	want := Usage{Prompt: 300, Completion: 25, Total: 325, CachedRead: 10, PromptAudio: 12, PromptImage: 258, CompletionImage: 20}
+	if got := u.total(); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
 	}
 }

@@ -111,6 +111,13 @@ func (u *geminiUsage) total() Usage {
 		t.Completion += u.thoughts
 	}
 	t.Reasoning = min(t.Reasoning, t.Completion)
+	if u.prompts.told {
+		p := u.uncached()
+		t.PromptAudio, t.PromptImage = max(p.audio, 0), max(p.image, 0)
+	}
+	if u.answers.told {
+		t.CompletionAudio, t.CompletionImage = max(u.answers.audio, 0), max(u.answers.image, 0)
+	}
 	return t
 }
 
