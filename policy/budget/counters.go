@@ -398,8 +398,30 @@ func (c *Counters) Forget(s Scope) {
 	it.wake()
 }
 
+const (
+	// crowd is how many scopes may be remembered for as long as whoever sweeps likes. Ids of end users are their
+	// clients' to choose, so above it only those count that were used a moment ago.
+	crowd   = 100_000
+	aMoment = time.Minute
+)
+
+// keptSince is which scopes of so many stay: those that were used then or later.
+func keptSince(before, now time.Time, scopes int) time.Time {
+	if latest := now.Add(-aMoment); scopes > crowd && before.Before(latest) {
+		return latest
+	}
+	return before
+}
+
 // Sweep forgets counters that were not used since before and hold nothing: they are loaded again when needed.
 func (c *Counters) Sweep(before time.Time) {
+	scopes := 0
+	for i := range c.shards {
+		c.shards[i].RLock()
+		scopes += len(c.shards[i].m)
+		c.shards[i].RUnlock()
+	}
+	before = keptSince(before, c.o.Now(), scopes)
 	for i := range c.shards {
 		shard := &c.shards[i]
 		shard.Lock()

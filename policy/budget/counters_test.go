@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"testing"
 	"time"
@@ -278,4 +279,27 @@ func BenchmarkHoldSettle(b *testing.B) {
 			c.Settle(h, same(2))
 		}
 	})
+}
+
+// However many ids clients make up, those that nobody has used for a moment are forgotten.
+func TestACrowdIsForgotten(t *testing.T) {
+	now := time.Now()
+	c := NewCounters(Options{Now: func() time.Time { return now }})
+	for n := range crowd + 10 {
+		h, _, err := c.Hold(t.Context(), []Limit{{Scope: Scope{Customer, strconv.Itoa(n)}, Max: money.Cent}}, 1, 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.Settle(h, func(Scope) money.Amount { return 0 })
+	}
+	left := func() (n int) { c.All(func(State) { n++ }); return n }
+	c.Sweep(now.Add(-time.Hour))
+	if n := left(); n != crowd+10 {
+		t.Errorf("%d of those in use are left", n)
+	}
+	now = now.Add(2 * aMoment)
+	c.Sweep(now.Add(-time.Hour))
+	if n := left(); n != 0 {
+		t.Errorf("%d are left", n)
+	}
 }

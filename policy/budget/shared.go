@@ -368,6 +368,9 @@ func (s *Shared) Sweep(before time.Time) {
 	s.local.Sweep(before)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	scopes := 0
+	s.own.Range(func(any, any) bool { scopes++; return true })
+	before = keptSince(before, s.o.Now(), scopes)
 	s.own.Range(func(k, v any) bool {
 		o := v.(*own)
 		o.mu.Lock()

@@ -257,7 +257,7 @@ func Cost(s budget.Scope, rows []ledger.Row) (sum money.Amount) {
 func (b *Book) load(ctx context.Context, s budget.Scope, since time.Time) (money.Amount, error) {
 	ctx, cancel := context.WithTimeout(ctx, loadTimeout)
 	defer cancel()
-	// Rows leave the journal after the database has them: with the flusher held, each is in one of the two.
+	// Rows leave the journal, or memory, after the database has them: with the flusher held, each is in one of them.
 	b.flushing.Lock()
 	defer b.flushing.Unlock()
 	scope := ledger.Scope{Kind: s.Kind.String(), ID: s.ID}
@@ -272,6 +272,13 @@ func (b *Book) load(ctx context.Context, s budget.Scope, since time.Time) (money
 			}
 		}
 	})
+	b.loose.mu.Lock()
+	defer b.loose.mu.Unlock()
+	for i := range b.loose.rows {
+		if r := &b.loose.rows[i]; scope.Covers(r) && !r.Started.Before(since) {
+			sum = sum.Plus(r.Spend)
+		}
+	}
 	return sum, errors.Join(bad, ctx.Err())
 }
 

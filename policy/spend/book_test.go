@@ -153,6 +153,20 @@ func TestWaiting(t *testing.T) {
 	}
 }
 
+// Rows that the journal could not take are spent, too.
+func TestLooseRowsCount(t *testing.T) {
+	d := open(t, t.TempDir(), Options{})
+	defer d.close()
+	d.keep(cost(call(1), 5))
+	if spent, err := d.Spent(t.Context(), key, time.Time{}); spent != 5 || err != nil {
+		t.Error(spent, err)
+	}
+	must(t, d.FlushAll(t.Context()))
+	if spent, err := d.Spent(t.Context(), key, time.Time{}); spent != 5 || err != nil {
+		t.Error(spent, err)
+	}
+}
+
 // What has happened already waits for nobody.
 func TestAtOnce(t *testing.T) {
 	d := open(t, t.TempDir(), Options{Wait: time.Hour})
