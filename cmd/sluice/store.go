@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/policy/admin"
+	"github.com/sluicegw/sluice/policy/budget"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/store"
 )
@@ -103,7 +104,7 @@ func (r *instance) takeObjects(changed []store.Object, whole bool) {
 // storage is what the admin API works on.
 func (r *instance) storage() *admin.Storage {
 	return &admin.Storage{Objects: r.db.Objects(), Directory: r.directory, Sync: r.follower.Sync, Models: r.modelStore(),
-		Spent: r.spentOf, SetSpent: r.setSpent, Zone: func() *time.Location { return r.book.Counters().Calendar().Zone }}
+		Spent: r.spentOf, SetSpent: r.setSpent, Calendar: func() budget.Calendar { return r.book.Counters().Calendar() }}
 }
 
 func (r *instance) refreshKeys(ctx context.Context) {

@@ -201,14 +201,17 @@ func (c *call) setBudgetWindow(d, b document) error {
 	if err != nil {
 		return refuse(400, "%s", err)
 	}
+	if at := keys.ParseTime(text(d, "budget_reset_at")); !at.IsZero() && !at.After(c.now) && !given(b, "spend") {
+		delete(d, "spend") // it was of a window that is over
+	}
 	d["budget_duration"] = s
 	d["budget_reset_at"] = stamp(c.calendar().End(w, c.now))
 	return nil
 }
 
 func (c *call) calendar() budget.Calendar {
-	if zone := c.s.o.Storage.Zone; zone != nil {
-		return budget.Calendar{Zone: zone()}
+	if calendar := c.s.o.Storage.Calendar; calendar != nil {
+		return calendar()
 	}
 	return budget.Calendar{}
 }

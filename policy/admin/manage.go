@@ -14,6 +14,7 @@ import (
 
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/internal/money"
+	"github.com/sluicegw/sluice/policy/budget"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/store"
 )
@@ -28,8 +29,8 @@ type Storage struct {
 	Spent func(kind, id string) (money.Amount, bool)
 	// SetSpent makes the amount that a scope has spent another; nil: only the document is changed.
 	SetSpent func(ctx context.Context, kind, id string, to money.Amount) error
-	// Zone is where budgets' days begin; nil: UTC.
-	Zone func() *time.Location
+	// Calendar tells when budgets begin anew; nil: at midnight, UTC.
+	Calendar func() budget.Calendar
 	// Models are what there is to do with models at run time; nil: they cannot be changed.
 	Models *ModelStore
 }
@@ -261,11 +262,17 @@ func (c *call) open(o store.Object) document {
 	return c.standing(o.Kind, o.ID, d)
 }
 
-// standing puts what a scope has spent into its document: what is stored there is from before the ledger began.
+// standing puts what a scope has spent, and when it begins anew, into its document: what is stored there is what it had
+// spent before the ledger began, and the end of the window of that time.
 func (c *call) standing(kind, id string, d document) document {
 	if spent := c.s.o.Storage.Spent; spent != nil {
 		if amount, known := spent(kind, id); known {
 			d["spend"] = json.Number(amount.String())
+		}
+	}
+	if at := keys.ParseTime(text(d, "budget_reset_at")); !at.IsZero() && !at.After(c.now) {
+		if w, _, err := budget.ParseWindow(text(d, "budget_duration")); err == nil && !w.IsZero() {
+			d["budget_reset_at"] = stamp(c.calendar().End(w, c.now))
 		}
 	}
 	return d
