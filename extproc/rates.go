@@ -28,12 +28,18 @@ type rates struct {
 	refused   *ratelimit.Decision
 }
 
+// usualLimits are three of a key, its team and its user, and one of everybody.
+const usualLimits = 10
+
 // callerLimits are all limits that hold for whoever makes the call, by the model group that was asked for.
 func (c *Call) callerLimits(group string) []ratelimit.Limit {
 	k := c.key
 	var limits []ratelimit.Limit
 	add := func(kind ratelimit.Kind, id, model string, unit ratelimit.Unit, most *int64) {
 		if most != nil {
+			if limits == nil { // most callers have none
+				limits = make([]ratelimit.Limit, 0, usualLimits)
+			}
 			limits = append(limits, ratelimit.Limit{Scope: ratelimit.Scope{Kind: kind, ID: id, Model: model}, Unit: unit, Max: *most})
 		}
 	}

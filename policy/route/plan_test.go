@@ -414,7 +414,7 @@ func TestSimpleShuffleSecondPlace(t *testing.T) {
 }
 
 func BenchmarkPlan(b *testing.B) {
-	for _, n := range []int{1, 3, 100} {
+	for _, n := range []int{1, 3, 10, 100} {
 		b.Run(fmt.Sprintf("group of %d", n), func(b *testing.B) {
 			tab := table(b, DefaultSettings(), members("a", n))
 			h := NewHealth(nil, nil)
