@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"os"
-	"reflect"
 	"strings"
 
 	"github.com/sluicegw/sluice/internal/money"
@@ -108,89 +107,6 @@ func (c *call) byAlias(alias string) (string, document) {
 		}
 	}
 	return "", nil
-}
-
-// mayUpdateKey tells whether the caller may change a key so.
-func (c *call) mayUpdateKey(before, b document) error {
-	if c.admin() {
-		return nil
-	}
-	if err := c.mayModify(before, "/key/update", "update"); err != nil {
-		return err
-	}
-	if err := c.mayGrant(b); err != nil {
-		return err
-	}
-	if err := c.mayChangeLimits(before, b); err != nil {
-		return err
-	}
-	if given(b, "user_id") {
-		switch to, from := text(b, "user_id"), text(before, "user_id"); {
-		case to == "":
-			return say(403, "Non-admin users cannot remove the user_id from a key.")
-		case to != from:
-			return say(403, "Non-admin caller is not allowed to rebind the key from user=%s to user=%s", from, printable(to))
-		}
-	}
-	team := text(before, "team_id")
-	if to := text(b, "team_id"); to != "" && to != team {
-		team = to
-		if err := c.mayMakeKey(document{"team_id": team, "user_id": text(before, "user_id")}); err != nil {
-			return err
-		}
-		if !given(b, "aliases") { // they were made for another team
-			b = document{"aliases": before["aliases"]}
-		}
-	}
-	return c.mayAlias(b, team, text(before, "user_id"))
-}
-
-// mayChangeLimits keeps money, and keys that somebody else made for a user, to admins: proxy's, and the team's.
-func (c *call) mayChangeLimits(before, b document) error {
-	own := text(before, "created_by") == c.key.UserID && text(before, "user_id") == c.key.UserID && c.key.UserID != ""
-	max, hasMax := number(b, "max_budget")
-	was, hadMax := number(before, "max_budget")
-	leaves := given(b, "team_id") && b["team_id"] == nil && text(before, "team_id") != ""
-	money := given(b, "max_budget") && (hasMax != hadMax || max != was) || given(b, "spend") || given(b, "soft_budget") || given(b, "budget_limits") ||
-		given(b, "temp_budget_increase") || alters(before, b, "budget_duration") || alters(before, b, "model_max_budget")
-	if (own || text(before, "team_id") != "") && !money && !leaves {
-		return nil
-	}
-	if team, ok := c.find(keys.KindTeam, text(before, "team_id")); ok && c.teamRole(team) == "admin" {
-		return nil
-	}
-	route := "/key/update"
-	if money {
-		route = "/key/update (max_budget/spend)"
-	}
-	return refuse(403, "Only proxy admins, team admins, or org admins can call %s. user_role=%s, user_id=%s", route, c.key.RoleInEffect(), c.key.UserID)
-}
-
-// alters tells whether a request sets a field to something else than it is.
-func alters(before, b document, name string) bool {
-	v, ok := b[name]
-	return ok && !reflect.DeepEqual(v, before[name])
-}
-
-// mayModify tells whether the caller may change, delete or renew a key: its owner, and admins of its team.
-func (c *call) mayModify(d document, route, verb string) error {
-	if c.admin() {
-		return nil
-	}
-	owner := text(d, "user_id")
-	owns := owner != "" && owner == c.key.UserID
-	if id := text(d, "team_id"); id != "" {
-		team, ok := c.find(keys.KindTeam, id)
-		if ok && c.teamRole(team) == "admin" {
-			return nil
-		}
-		if ok && owns {
-			return c.mayInTeam(team, owner, route)
-		}
-	} else if owns {
-		return nil
-	}
-	return refuse(403, "You are not authorized to %s this key", verb)
 }
 
 // deleteKeys is POST /key/delete.

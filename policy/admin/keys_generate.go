@@ -217,7 +217,8 @@ func (c *call) calendar() budget.Calendar {
 }
 
 // grantedInMetadata are limits that are kept in the metadata: whoever is no admin leaves them there as they are.
-var grantedInMetadata = []string{"temp_budget_increase", "temp_budget_expiry", "model_rpm_limit", "model_tpm_limit", "team_member_budget_id"}
+var grantedInMetadata = []string{"temp_budget_increase", "temp_budget_expiry", "model_rpm_limit", "model_tpm_limit", "team_member_budget_id",
+	"end_user_budget_id"}
 
 // setMetadata keeps in the metadata what LiteLLM keeps there. Metadata that is given replaces what was there.
 func (c *call) setMetadata(d, b document) {
@@ -339,105 +340,6 @@ func maskKey(token string) string {
 		return "****"
 	}
 	return printable(token[:4]) + "****" + printable(token[len(token)-4:])
-}
-
-// mayGrant keeps those who are no admins from giving a key more than they have.
-func (c *call) mayGrant(b document) error {
-	if c.admin() {
-		return nil
-	}
-	if routes := texts(b["allowed_routes"]); len(routes) > 0 {
-		return say(403, "Only proxy admins can set allowed_routes on a key. Your role=%s", c.key.RoleInEffect())
-	}
-	if kind := text(b, "key_type"); kind == "management" {
-		return say(403, "Only proxy admins can create keys with key_type=management. Your role=%s", c.key.RoleInEffect())
-	}
-	if len(object(b, "permissions")) > 0 {
-		return say(403, "Only proxy admins can set permissions on a key. Your role=%s", c.key.RoleInEffect())
-	}
-	if wish, ok := number(b, "max_budget"); ok && c.key.Budget.Max != nil && wish > c.key.Budget.Max.Dollars() {
-		return refuse(400, "max_budget (%v) cannot exceed the caller's own max_budget (%v).", wish, c.key.Budget.Max.Dollars())
-	}
-	if given(b, "spend") {
-		if n, _ := number(b, "spend"); n != 0 {
-			return say(403, "Only proxy admins can set spend on a key. Your role=%s", c.key.RoleInEffect())
-		}
-	}
-	if given(b, "budget_id") && text(b, "budget_id") != "" {
-		return say(403, "Only proxy admins can assign a budget to a key. Your role=%s", c.key.RoleInEffect())
-	}
-	return nil
-}
-
-// mayAlias keeps those who are no admins from giving a key of this team and user a name for a model that neither may
-// use: a call is judged by the name that it asks for.
-func (c *call) mayAlias(b document, team, user string) error {
-	if c.admin() {
-		return nil
-	}
-	dir := c.s.o.Storage.Directory
-	var member *keys.Member
-	if team != "" && user != "" {
-		member = dir.Member(team, user)
-	}
-	of := keys.Key{Hash: "any"}.With(dir.Team(team), dir.User(user), member)
-	for name, to := range object(b, "aliases") {
-		model, ok := to.(string)
-		if ok && model != "" && !c.snap.Keys.Allows(of, model) {
-			return say(403, "The alias %s stands for %s, which this key's team or user may not use. Your role=%s",
-				printable(name), printable(model), c.key.RoleInEffect())
-		}
-	}
-	return nil
-}
-
-// mayMakeKey tells whether the caller may make a key for this user and this team.
-func (c *call) mayMakeKey(b document) error {
-	id := text(b, "team_id")
-	if id == "" {
-		if user := text(b, "user_id"); !c.admin() && user != c.key.UserID {
-			return say(403, "User can only create keys for themselves. Got user_id=%s, Your ID=%s", printable(user), c.key.UserID)
-		}
-		return nil
-	}
-	team, ok := c.find(keys.KindTeam, id)
-	if !ok {
-		if c.admin() {
-			return nil // LiteLLM lets an admin name a team that is still to come
-		}
-		return say(400, "Team not found for team_id=%s. Non-admin users cannot create keys for non-existent teams.", printable(id))
-	}
-	return c.mayInTeam(team, text(b, "user_id"), "/key/generate")
-}
-
-// mayInTeam tells whether the caller may do something with a team's keys.
-func (c *call) mayInTeam(team document, owner, route string) error {
-	if owner != "" && !isMember(team, owner) {
-		return say(400, "User=%s not assigned to team=%s", printable(owner), text(team, "team_id"))
-	}
-	if c.admin() {
-		return nil
-	}
-	role := c.teamRole(team)
-	if role == "" {
-		return say(400, "User=%s not assigned to team=%s", c.key.UserID, text(team, "team_id"))
-	}
-	if role == "admin" {
-		return nil
-	}
-	if owner != "" && owner != c.key.UserID {
-		return say(403, "User can only create keys for themselves. Got user_id=%s, Your ID=%s", printable(owner), c.key.UserID)
-	}
-	granted := texts(team["team_member_permissions"])
-	if len(granted) == 0 {
-		granted = []string{"/key/info", "/key/health"}
-	}
-	if !slices.Contains(granted, route) {
-		return problem(401, "team_member_permission_error", route, "Team member does not have permissions for endpoint: %s. You only have access to the "+
-			"following endpoints: %v for team %s. To create keys for this team, please ask your proxy admin to check the team member permission settings "+
-			"and update the settings to allow team member users to create keys.", route, granted, text(team, "team_id"))
-	}
-	return nil
 }
 
 // generateServiceKey is POST /key/service-account/generate: a team's key that is nobody's.

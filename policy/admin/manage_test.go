@@ -296,6 +296,7 @@ func TestWhatRolesMayDo(t *testing.T) {
 		{"internal", "/key/generate", `{"team_id":"t"}`, 401},
 		{"internal", "/key/generate", `{"team_id":"nowhere"}`, 400},
 		{"internal", "/key/generate", `{"budget_id":"b"}`, 403},
+		{"internal", "/key/generate", `{"end_user_budget_id":"b"}`, 403},
 		{"team_admin", "/key/generate", `{"team_id":"t"}`, 200},
 		{"team_admin", "/key/generate", `{"team_id":"t","user_id":"internal"}`, 200},
 		{"team_admin", "/key/generate", `{"team_id":"t","user_id":"admin"}`, 400},

@@ -54,17 +54,6 @@ func lostRace(err error) bool {
 	return false
 }
 
-// Duplicate tells a write that broke a unique index.
-func Duplicate(err error) bool {
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok {
-		return pg.Code == "23505"
-	}
-	if lite, ok := errors.AsType[*sqlite.Error](err); ok {
-		return lite.Code() == sqlite3.SQLITE_CONSTRAINT_UNIQUE || lite.Code() == sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY
-	}
-	return false
-}
-
 // Outage tells whether err says that the database cannot be reached, or not be written to, rather than that a
 // statement was wrong.
 func Outage(err error) bool {
