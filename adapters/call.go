@@ -67,8 +67,15 @@ func (c *call) overlay(name string, v jsondoc.Value) {
 	}
 }
 
+// subjects are what a call is made of. additional_drop_params cannot take them out, for there would be nothing
+// left to translate; LiteLLM applies it to parameters only.
+var subjects = setOf("model", "messages", "prompt", "input", "query", "documents")
+
 // never tells whether additional_drop_params, the deployment's or the client's, holds a field.
 func (c *call) never(name string) bool {
+	if subjects[name] {
+		return false
+	}
 	for i := range c.t.drop {
 		if c.t.drop[i].field == name && len(c.t.drop[i].steps) == 0 {
 			return true

@@ -75,6 +75,15 @@ func parseDropPath(path string) (dropPath, error) {
 	return p, nil
 }
 
+// guts tells whether the path leads to something that a call cannot be without: a message, its role.
+func (d *dropPath) guts() bool {
+	if len(d.steps) == 0 || !subjects[d.field] {
+		return false
+	}
+	last := d.steps[len(d.steps)-1]
+	return last.index != byMember || last.name == "role" || last.name == "content"
+}
+
 // appendDropped appends v without what steps lead to. What they do not lead to stays as it is.
 func appendDropped(dst []byte, v jsondoc.Value, steps []step) []byte {
 	s, last := steps[0], len(steps) == 1

@@ -109,6 +109,9 @@ func New(p Params) (*Target, error) {
 		if err != nil {
 			return nil, err
 		}
+		if drop.guts() {
+			return nil, fmt.Errorf("additional_drop_params: %q: a call is made of this; only what describes it can be left out", path)
+		}
 		t.drop = append(t.drop, drop)
 	}
 	if s, ok := row.host.(settler); ok {
