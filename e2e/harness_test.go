@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/envoy/envoytest"
+	"github.com/sluicegw/sluice/internal/testtools"
 )
 
 // What no log, metric or answer may ever show.
@@ -52,7 +53,7 @@ func TestMain(m *testing.M) {
 }
 
 func run(m *testing.M) int {
-	dir, err := os.MkdirTemp("", "e2e")
+	dir, err := testtools.MkdirTemp("e2e")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1

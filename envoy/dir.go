@@ -10,15 +10,21 @@ import (
 // maxSocketPath is what a Unix socket's address can hold, on the tightest system that counts (macOS).
 const maxSocketPath = 103
 
+// longestParent leaves room for the names of directory and socket in [maxSocketPath].
+const longestParent = maxSocketPath - len("/sluice-4294967295/admin-sluice-4194304.sock")
+
 // NewDir makes a private directory (mode 0700) for the sockets and the bootstrap of one Envoy, under
-// parent, or under XDG_RUNTIME_DIR or the system's temporary directory when parent is empty. The caller
-// removes it.
+// parent, or, when parent is empty, under XDG_RUNTIME_DIR or the system's temporary directory: /tmp where
+// TMPDIR is too long for a socket's path. The caller removes it.
 func NewDir(parent string) (string, error) {
 	if parent == "" {
 		parent = os.Getenv("XDG_RUNTIME_DIR")
 		// The variable survives a sudo into an account without such a directory.
 		if parent == "" || !exists(parent) {
 			parent = os.TempDir()
+		}
+		if len(parent) > longestParent && exists("/tmp") {
+			parent = "/tmp"
 		}
 	}
 	dir, err := os.MkdirTemp(parent, "sluice-")

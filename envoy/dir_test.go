@@ -48,6 +48,26 @@ func TestDirAndSocketsArePrivate(t *testing.T) {
 	}
 }
 
+// TestLongTemporaryDirectory: sockets have a place even where TMPDIR is too deep for them.
+func TestLongTemporaryDirectory(t *testing.T) {
+	deep := filepath.Join(t.TempDir(), strings.Repeat("d", 80))
+	if err := os.Mkdir(deep, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("TMPDIR", deep)
+	t.Setenv("XDG_RUNTIME_DIR", "")
+	dir, err := envoy.NewDir("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	l, err := envoy.Listen(filepath.Join(dir, "admin-sluice-4194304.sock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = l.Close()
+}
+
 // TestMutualTLS has the real Envoy dial an ADS server with its certificate, in both ways of naming it.
 func TestMutualTLS(t *testing.T) {
 	for name, secretsDir := range map[string]string{"read once": "", "renewed": t.TempDir()} {

@@ -32,6 +32,7 @@ func TestScripts(t *testing.T) {
 				streams: map[string]*openStream{}, loads: map[string]*load{}}
 			env.Values[worldKey{}] = w
 			env.Setenv("ENVOY_PATH", envoyPath)
+			env.Setenv("TMPDIR", testtools.Dir(t)) // $WORK/.tmp may be too long for the sockets in it
 			env.Setenv("SLUICE", binary)
 			env.Setenv("LONG", strings.Repeat("A long prompt, word for word. ", 40))
 			env.Defer(w.close)

@@ -60,12 +60,23 @@ func tool(t testing.TB, name string) string {
 // after the test. [testing.TB.TempDir] holds the test's name and soon is too long.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "st")
+	dir, err := MkdirTemp("st")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
 	return dir
+}
+
+// MkdirTemp is [os.MkdirTemp] in a place whose path is short: /tmp where the system's own, TMPDIR, is not. The
+// caller removes it.
+func MkdirTemp(pattern string) (string, error) {
+	const most = 20
+	parent := ""
+	if len(os.TempDir()) > most {
+		parent = "/tmp"
+	}
+	return os.MkdirTemp(parent, pattern)
 }
 
 // FreePort is a TCP port on 127.0.0.1 that nobody listened on a moment ago.
