@@ -58,6 +58,25 @@ func TestLastWordsAreBounded(t *testing.T) {
 	}
 }
 
+// TestCrashDump: what Envoy shows of the requests under way when it crashes is in no log and no error.
+func TestCrashDump(t *testing.T) {
+	var out strings.Builder
+	p := &logPipe{log: slog.New(slog.NewTextHandler(&out, nil))}
+	_, _ = p.Write([]byte("unformed before\ncritical|backtrace|Caught Segmentation fault, suspect faulting address 0x0\n" +
+		"critical|backtrace|#0: [0x7f]\nActiveStream 0x12\n    'authorization', 'Bearer hush'\n" +
+		"slice contents: \"" + strings.Repeat("x", maxLogLine-17) + "error|x|hush\"\nwarning|main|still alive\n"))
+	for _, text := range []string{out.String(), p.last()} {
+		if strings.Contains(text, "hush") || strings.Contains(text, "slice") {
+			t.Errorf("the dump is shown: %.2000s", text)
+		}
+		for _, want := range []string{"unformed before", "Segmentation fault", "#0: ", "still alive"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not in %.2000s", want, text)
+			}
+		}
+	}
+}
+
 func TestBackoff(t *testing.T) {
 	var b backoff
 	var got []time.Duration

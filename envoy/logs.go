@@ -24,6 +24,8 @@ const (
 type logPipe struct {
 	log     *slog.Logger
 	partial []byte
+	inside  bool // partial goes on with a line whose beginning has been passed on
+	dumping bool // Envoy has crashed and shows what it was busy with
 
 	mu   sync.Mutex
 	tail []string
@@ -38,11 +40,11 @@ func (p *logPipe) Write(b []byte) (int, error) {
 		p.partial = append(p.partial, line...)
 		for len(p.partial) > maxLogLine {
 			p.line(string(p.partial[:maxLogLine]))
-			p.partial = p.partial[maxLogLine:]
+			p.partial, p.inside = p.partial[maxLogLine:], true
 		}
 		if whole {
 			p.line(string(p.partial))
-			p.partial = p.partial[:0]
+			p.partial, p.inside = p.partial[:0], false
 		}
 	}
 	return n, nil
@@ -60,7 +62,15 @@ func (p *logPipe) line(text string) {
 	if text == "" {
 		return
 	}
-	level, logger, message := parseLogLine(text)
+	level, logger, message, formed := parseLogLine(text)
+	if p.dumping && (!formed || p.inside) {
+		return
+	}
+	if !p.dumping && logger == "backtrace" && strings.HasPrefix(message, "Caught ") {
+		// What follows the backtrace are the requests under way: credentials, prompts and answers. Nobody's log may
+		// hold these, and without Envoy's symbols they explain little.
+		p.dumping = true
+	}
 	p.mu.Lock()
 	if len(p.tail) == lastWords {
 		p.tail = p.tail[:copy(p.tail, p.tail[1:])]
@@ -79,13 +89,13 @@ func (p *logPipe) line(text string) {
 
 // parseLogLine splits a line written in logFormat. Anything else (an assertion, the allocator's or the
 // loader's complaint) comes from a process in trouble: a warning.
-func parseLogLine(line string) (level slog.Level, logger, message string) {
+func parseLogLine(line string) (level slog.Level, logger, message string, formed bool) {
 	name, rest, ok := strings.Cut(line, "|")
 	if ok {
 		logger, message, ok = strings.Cut(rest, "|")
 	}
 	if !ok {
-		return slog.LevelWarn, "", line
+		return slog.LevelWarn, "", line, false
 	}
 	switch name {
 	case "trace", "debug":
@@ -97,9 +107,9 @@ func parseLogLine(line string) (level slog.Level, logger, message string) {
 	case "error", "critical":
 		level = slog.LevelError
 	default:
-		return slog.LevelWarn, "", line
+		return slog.LevelWarn, "", line, false
 	}
-	return level, logger, message
+	return level, logger, message, true
 }
 
 // isNoise tells what Envoy warns of and nobody can act on.
