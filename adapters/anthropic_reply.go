@@ -72,7 +72,7 @@ func (anthropic) failure(doc *jsondoc.Doc) *failure {
 	}
 	f := &failure{message: e.Get("message").Text(), typ: e.Get("type").Text()}
 	if f.message == "" {
-		f.message = clipText(string(e), 300)
+		f.quote(e)
 	}
 	f.status = anthropicStatus[f.typ]
 	return f

@@ -28,6 +28,7 @@ type awsCredentials struct {
 	fetch func(context.Context) (aws.Credentials, error)
 
 	current    atomic.Pointer[fetched]
+	previous   atomic.Pointer[fetched] // which calls under way were signed with
 	refreshing atomic.Bool
 
 	mu     sync.Mutex // held while a caller waits for a fetch
@@ -136,7 +137,7 @@ func (c *awsCredentials) refresh() {
 	defer cancel()
 	// What fails is tried again by the next call, as long as the old ones are good.
 	if got, err := c.fetch(ctx); err == nil {
-		c.current.Store(&fetched{got, clock()})
+		c.previous.Store(c.current.Swap(&fetched{got, clock()}))
 	}
 }
 
@@ -159,7 +160,7 @@ func (c *awsCredentials) wait() (aws.Credentials, error) {
 		return aws.Credentials{}, c.err
 	}
 	c.err = nil
-	c.current.Store(&fetched{got, clock()})
+	c.previous.Store(c.current.Swap(&fetched{got, clock()}))
 	return got, nil
 }
 
@@ -261,13 +262,14 @@ func (t *awsTarget) scrub(s string) string {
 	if t == nil || t.credentials == nil {
 		return s
 	}
-	f := t.credentials.current.Load()
-	if f == nil {
-		return s
-	}
-	for _, secret := range [...]string{f.credentials.SecretAccessKey, f.credentials.SessionToken} {
-		if secret != "" {
-			s = strings.ReplaceAll(s, secret, "***")
+	for _, f := range [...]*fetched{t.credentials.current.Load(), t.credentials.previous.Load()} {
+		if f == nil {
+			continue
+		}
+		for _, secret := range [...]string{f.credentials.SecretAccessKey, f.credentials.SessionToken} {
+			if secret != "" {
+				s = strings.ReplaceAll(s, secret, "***")
+			}
 		}
 	}
 	return s

@@ -51,7 +51,7 @@ func (p *Reply) awsException(name string, data []byte) *apierror.Error {
 			f.status = int(n)
 		}
 	} else {
-		f.message = plain(data)
+		f.message = p.plain(data)
 	}
 	if f.message == "" {
 		f.message = name

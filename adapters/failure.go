@@ -3,12 +3,15 @@ package adapters
 import (
 	"bytes"
 	"net/http"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -20,7 +23,11 @@ type failure struct {
 	param   string
 	status  int           // the HTTP status that the object stands for, if it tells
 	retry   time.Duration // what the object asks to wait
+	most    int           // bytes of the message that are passed on; 0: 4096
 }
+
+// quote takes an object that has no message of its own for one.
+func (f *failure) quote(v jsondoc.Value) { f.message, f.most = string(v), 300 }
 
 // refusal reads the body of an answer whose status is not 2xx.
 func (p *Reply) refusal(body []byte) *apierror.Error {
@@ -35,7 +42,7 @@ func (p *Reply) refusal(body []byte) *apierror.Error {
 		f = p.call.t.p.dialect.failure(&p.doc)
 	}
 	if f == nil {
-		f = &failure{message: plain(body)}
+		f = &failure{message: p.plain(body)}
 	}
 	if f.message == "" {
 		f.message = strings.TrimSpace("HTTP " + strconv.Itoa(p.status) + " " + http.StatusText(p.status))
@@ -64,9 +71,14 @@ func (p *Reply) failed(status int, f *failure) *apierror.Error {
 	if status < 400 || status > 599 {
 		status = http.StatusInternalServerError
 	}
-	// The failure's texts are views of an event that is overwritten by the next one.
+	most := f.most
+	if most == 0 {
+		most = 4096
+	}
+	// The failure's texts are views of an event that is overwritten by the next one. They are cut when no credential is
+	// in them any more: half a credential would not be found.
 	e := &apierror.Error{
-		Message: strings.Clone(p.scrub(clipText(f.message, 4096))), Param: strings.Clone(clipText(f.param, 128)),
+		Message: strings.Clone(clipText(p.scrub(f.message), most)), Param: strings.Clone(clipText(p.scrub(f.param), 128)),
 		Provider: p.call.t.p.name, RetryAfter: p.retry,
 	}
 	if e.RetryAfter == 0 {
@@ -85,29 +97,53 @@ func (p *Reply) failed(status int, f *failure) *apierror.Error {
 
 // scrub takes the deployment's credentials out of a provider's words: some repeat the key they refuse.
 func (p *Reply) scrub(s string) string {
-	const least = 8 // shorter "keys" such as "none" are placeholders and would blot out plain words
-	if key := p.call.t.key; len(key) >= least {
-		s = strings.ReplaceAll(s, key, "***")
+	for _, secret := range p.call.t.secrets {
+		s = strings.ReplaceAll(s, secret, "***")
 	}
-	s = p.call.t.aws.scrub(s)
-	s = p.call.t.tokens.scrub(s)
-	for _, h := range p.call.t.headers {
-		if len(h.Value) >= least {
-			s = strings.ReplaceAll(s, h.Value, "***")
-		}
-		if _, token, ok := strings.Cut(h.Value, " "); ok && len(token) >= least {
-			s = strings.ReplaceAll(s, token, "***")
-		}
-	}
-	return s
+	return p.call.t.tokens.scrub(p.call.t.aws.scrub(s))
 }
+
+// secretsOf lists what [Reply.scrub] looks for beside tokens that change: keys, and the values of headers and of
+// the base URL's query.
+func (t *Target) secretsOf() (list []string) {
+	const least = 8 // shorter "keys" such as "none" are placeholders and would blot out plain words
+	add := func(s string) {
+		if len(s) >= least && !slices.Contains(list, s) {
+			list = append(list, s)
+		}
+	}
+	add(t.key)
+	add(t.bearer)
+	for _, h := range t.headers {
+		add(h.Value)
+		_, token, _ := strings.Cut(h.Value, " ")
+		add(token)
+	}
+	for pair := range strings.SplitSeq(strings.TrimPrefix(t.query, "?"), "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if name == "api-version" {
+			continue
+		}
+		add(value)
+		if plain, err := url.QueryUnescape(value); err == nil {
+			add(plain)
+		}
+	}
+	return list
+}
+
+// plain is [plain] without credentials, which half of one would no longer be known for.
+func (p *Reply) plain(body []byte) string {
+	return plain([]byte(p.scrub(string(body[:min(len(body), mostPlain)]))))
+}
+
+// mostPlain is how much of a page is looked at in bytes.
+const mostPlain = 64 << 10
 
 // plain is the first words of an error page or a text, without markup.
 func plain(body []byte) string {
 	const most = 300
-	if len(body) > 64<<10 {
-		body = body[:64<<10]
-	}
+	body = body[:min(len(body), mostPlain)]
 	var out strings.Builder
 	text := string(body)
 	space := false

@@ -20,7 +20,7 @@ func googleFailure(doc *jsondoc.Doc) *failure {
 	f := &failure{message: e.Get("message").Text(), typ: e.Get("status").Text()}
 	f.setCode(e.Get("code"))
 	if f.message == "" {
-		f.message = clipText(string(e), 300)
+		f.quote(e)
 	}
 	for d := range e.Get("details").Elements() {
 		switch kind := d.Get("@type").Text(); {

@@ -86,7 +86,7 @@ func openAIFailure(doc *jsondoc.Doc) *failure {
 			}
 		}
 		if f.message == "" {
-			f.message = clipText(string(e), 300)
+			f.quote(e)
 		}
 		return f
 	case e.IsString() && e != `""`:
@@ -106,7 +106,7 @@ func openAIFailure(doc *jsondoc.Doc) *failure {
 	if d := doc.Get("detail"); d.Exists() {
 		f := &failure{message: d.Text()}
 		if f.message == "" {
-			f.message = clipText(string(d), 1000)
+			f.quote(d)
 		}
 		return f
 	}

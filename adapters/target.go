@@ -55,6 +55,7 @@ type Target struct {
 	endpoint Endpoint
 	path     string // of the base URL, without a slash at its end
 	query    string // of the base URL, with its "?"
+	secrets  []string // what no error may repeat
 	headers  []Header
 	defaults jsondoc.Doc
 	extra    jsondoc.Doc
@@ -147,6 +148,7 @@ func New(p Params) (*Target, error) {
 			return nil, err
 		}
 	}
+	t.secrets = t.secretsOf()
 	return t, nil
 }
 

@@ -21,6 +21,7 @@ type tokenSource struct {
 	fetch func(context.Context) (*oauth2.Token, error)
 
 	current   atomic.Pointer[oauth2.Token]
+	previous  atomic.Pointer[oauth2.Token] // which calls under way were sent with
 	renewing  atomic.Bool
 	mu        sync.Mutex // held while a call waits for a token
 	refusedAt time.Time
@@ -83,13 +84,15 @@ func (s *tokenSource) token() (string, *apierror.Error) {
 	return s.current.Load().AccessToken, nil
 }
 
-// scrub takes the token out of a text.
+// scrub takes the token, and the one before it, out of a text.
 func (s *tokenSource) scrub(text string) string {
 	if s == nil {
 		return text
 	}
-	if t := s.current.Load(); t != nil && t.AccessToken != "" {
-		return strings.ReplaceAll(text, t.AccessToken, "***")
+	for _, t := range [...]*oauth2.Token{s.current.Load(), s.previous.Load()} {
+		if t != nil && t.AccessToken != "" {
+			text = strings.ReplaceAll(text, t.AccessToken, "***")
+		}
 	}
 	return text
 }
@@ -112,7 +115,7 @@ func (s *tokenSource) renew() error {
 		s.refusedAt = clock()
 		return err
 	}
-	s.current.Store(t)
+	s.previous.Store(s.current.Swap(t))
 	return nil
 }
 

@@ -54,7 +54,7 @@ func (p *Reply) read(body []byte) *apierror.Error {
 	case len(trimmed) == 0:
 		return p.bad("the body is empty")
 	case trimmed[0] == '<':
-		return p.bad("HTML instead of JSON (%s)", plain(trimmed))
+		return p.bad("HTML instead of JSON (%s)", p.plain(trimmed))
 	}
 	if err := p.doc.Reset(body, true); err != nil {
 		return p.bad("%s", err)
