@@ -53,8 +53,8 @@ type Target struct {
 	model    string // as the provider knows it; may hold a "*"
 	key      string
 	endpoint Endpoint
-	path     string // of the base URL, without a slash at its end
-	query    string // of the base URL, with its "?"
+	path     string   // of the base URL, without a slash at its end
+	query    string   // of the base URL, with its "?"
 	secrets  []string // what no error may repeat
 	headers  []Header
 	defaults jsondoc.Doc
