@@ -97,7 +97,7 @@ func (c *call) cut() {
 	}
 	for v := range c.r.doc.Get("additional_drop_params").Elements() {
 		if text := v.Text(); strings.ContainsAny(text, ".[") {
-			if d, err := parseDropPath(text); err == nil {
+			if d, err := parseDropPath(text); err == nil && !d.guts() {
 				c.cutAt(&d)
 			}
 		}
