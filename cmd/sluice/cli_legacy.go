@@ -19,7 +19,8 @@ type legacyFlag struct {
 const (
 	envoyServes = "Envoy serves"
 	inConfig    = "write it into config.yaml"
-	noDatabase  = "there is no such database to migrate"
+	ownSchema   = "the database's schema is kept up to date at every start"
+	byPassword  = "PostgreSQL is reached with the user and the password in general_settings.database_url or DATABASE_URL"
 )
 
 // legacyFlags: https://docs.litellm.ai/docs/proxy/cli
@@ -40,12 +41,10 @@ var legacyFlags = []legacyFlag{
 	{name: "reload", isBool: true, answer: "the configuration is always read again when it changes"},
 	{name: "prometheus-metrics-port", answer: "metrics are served at /metrics on the main port"},
 	{name: "add-function-to-prompt", isBool: true, answer: "tools are sent as tools"},
-	{name: "use-prisma-db-push", isBool: true, answer: noDatabase},
-	{name: "enforce-prisma-migration-check", isBool: true, answer: noDatabase},
-	{name: "use-v2-migration-resolver", isBool: true, answer: noDatabase},
-	{name: "use-legacy-migration-resolver", isBool: true, answer: noDatabase},
-	{name: "iam-token-db-auth", isBool: true, answer: noDatabase},
-	{name: "azure-postgresql-auth", isBool: true, answer: noDatabase},
+	{name: "use-prisma-db-push", isBool: true, answer: ownSchema},
+	{name: "enforce-prisma-migration-check", isBool: true, answer: ownSchema},
+	{name: "use-v2-migration-resolver", isBool: true, answer: ownSchema},
+	{name: "use-legacy-migration-resolver", isBool: true, answer: ownSchema},
 
 	{name: "model", short: "m", refuse: true, answer: inConfig + ": model_list: [{model_name: x, litellm_params: {model: provider/name}}]"},
 	{name: "alias", refuse: true, answer: inConfig + ", as model_name"},
@@ -54,8 +53,10 @@ var legacyFlags = []legacyFlag{
 	{name: "headers", refuse: true, answer: inConfig + ", as litellm_params.extra_headers"},
 	{name: "temperature", refuse: true, answer: inConfig + ", as litellm_params.temperature"},
 	{name: "max-tokens", refuse: true, answer: inConfig + ", as litellm_params.max_tokens"},
-	{name: "max-budget", refuse: true, answer: "budgets are not built yet"},
+	{name: "max-budget", refuse: true, answer: inConfig + ", as litellm_settings.max_budget"},
 	{name: "add-key", refuse: true, answer: "set the provider's environment variable, such as OPENAI_API_KEY"},
+	{name: "iam-token-db-auth", isBool: true, refuse: true, answer: byPassword},
+	{name: "azure-postgresql-auth", isBool: true, refuse: true, answer: byPassword},
 	{name: "save", isBool: true, refuse: true, answer: inConfig},
 	{name: "ciphers", refuse: true, answer: "the ciphers are Envoy's defaults; put your own TLS in front if you need others"},
 	{name: "setup", isBool: true, refuse: true, answer: "start from examples/quickstart.yaml"},

@@ -74,7 +74,7 @@ func TestUsageErrors(t *testing.T) {
 		"-c x --max-body-size 9999GB":    "4GiB",
 		"-c x --concurrency -1":          "threads",
 		"-c x --model gpt-4o":            "model_list",
-		"-c x --max_budget 10":           "not built yet",
+		"-c x --max_budget 10":           "litellm_settings.max_budget",
 		"-c x --health":                  "GET /health",
 		"chek -c x":                      "did you mean check?",
 		"config.yaml":                    "sluice --config config.yaml",
