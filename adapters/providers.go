@@ -158,7 +158,8 @@ var providers = append([]provider{
 		env:     []string{"TOGETHERAI_API_KEY", "TOGETHER_API_KEY", "TOGETHER_AI_API_KEY", "TOGETHER_AI_TOKEN"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
-			rename: plainMax, silent: []string{"user"}, refuses: newer, rerank: "/rerank",
+			noThinkingBack: true,
+			rename:         plainMax, silent: []string{"user"}, refuses: newer, rerank: "/rerank",
 			efforts: []string{"gpt-oss", "GLM-", "Kimi-K", "MiniMax-M", "DeepSeek-", "Qwen3", "Nemotron"},
 		},
 	},
@@ -187,7 +188,7 @@ var providers = append([]provider{
 		env:     []string{"FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
-			costUntold: true, prefix: "accounts/fireworks/models/", rename: plainMax, special: fireworks, rerank: "/rerank",
+			noThinkingBack: true, costUntold: true, prefix: "accounts/fireworks/models/", rename: plainMax, special: fireworks, rerank: "/rerank",
 			refuses: []string{
 				"verbosity", "context_management", "store", "modalities", "audio", "safety_identifier", "web_search_options",
 				"prompt_cache_retention", "functions", "function_call",
