@@ -6,6 +6,7 @@ import (
 
 	"github.com/sluicegw/sluice/internal/money"
 	"github.com/sluicegw/sluice/policy/budget"
+	"github.com/sluicegw/sluice/policy/ledger"
 )
 
 const (
@@ -13,12 +14,17 @@ const (
 	// reconciled is how many counters are compared at a time; map order sees to it that all get their turn.
 	reconciled = 200
 	idle       = 30 * time.Minute
+	// backlog is how many calls may wait for the database while counters are compared: each comparison reads them all.
+	backlog = 2 * ledger.Batch
 )
 
 // Reconcile compares counters with the ledger and what is on its way there, and puts right those that are off.
 // Calls settle meanwhile, so only what is off by the same amount in two rounds is.
 func (b *Book) Reconcile(ctx context.Context) (corrected int) {
 	b.counters.Sweep(b.o.Now().Add(-idle))
+	if b.o.Journal.State().Pending > backlog {
+		return 0
+	}
 	n := 0
 	suspect := map[budget.Scope]money.Amount{}
 	b.counters.All(func(s budget.State) {

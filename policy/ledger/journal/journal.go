@@ -217,21 +217,29 @@ func (j *Journal) Flushed(entries []Entry) {
 	j.sweep()
 }
 
-// Unflushed calls f with every settlement that was not flushed, those being flushed among them.
+// Unflushed calls f with every settlement that was not flushed, those being flushed among them. The caller sees to it
+// that nobody calls [Journal.Flushed] meanwhile. Calls go on: after an outage of the database there may be a million.
 func (j *Journal) Unflushed(f func(payload []byte)) error {
-	j.mu.Lock()
-	defer j.mu.Unlock()
-	for _, it := range j.live {
-		if it.settled.in == nil {
-			continue
-		}
-		payload, err := it.settled.read()
+	for _, p := range j.unflushed() {
+		payload, err := p.read()
 		if err != nil {
 			return err
 		}
 		f(payload)
 	}
 	return nil
+}
+
+func (j *Journal) unflushed() []place {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	all := make([]place, 0, len(j.live))
+	for _, it := range j.live {
+		if it.settled.in != nil {
+			all = append(all, it.settled)
+		}
+	}
+	return all
 }
 
 // State is what the journal holds.
