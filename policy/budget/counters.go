@@ -259,6 +259,11 @@ func (c *Counters) lock(ctx context.Context, h *Hold, now time.Time) error {
 		// The ledger is asked with this one's lock alone, so that others' calls go on meanwhile.
 		if err := c.fill(ctx, missing, now); err != nil {
 			s := missing.limit.Scope
+			if missing.limit.Max < 0 && !h.begun {
+				// Nothing bounds it: it is counted when it can be read, from the ledger, which has this call then.
+				h.parts = slices.DeleteFunc(h.parts, func(p part) bool { return p.limit.Scope == s })
+				continue
+			}
 			return fmt.Errorf("the spend of %s %s could not be read: %w", s.Kind, s.ID, err)
 		}
 	}

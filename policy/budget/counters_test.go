@@ -303,3 +303,30 @@ func TestACrowdIsForgotten(t *testing.T) {
 		t.Errorf("%d are left", n)
 	}
 }
+
+// While what was spent cannot be read, calls go on that no budget bounds.
+func TestUnboundedWithoutTheLedger(t *testing.T) {
+	away := errors.New("away")
+	c := NewCounters(Options{Load: func(context.Context, Scope, time.Time) (money.Amount, error) { return 5, away }})
+	free, bounded := Limit{Scope: Scope{Key, "free"}, Max: None}, Limit{Scope: Scope{Team, "t"}, Max: money.Dollar}
+	h, exceeded, err := c.Hold(t.Context(), []Limit{free}, 1, 1)
+	if err != nil || exceeded != nil || h.Amount != 1 {
+		t.Fatalf("%+v %v %v", h, exceeded, err)
+	}
+	c.Settle(h, func(Scope) money.Amount { return 1 })
+	if _, known := c.Spent(free.Scope); known {
+		t.Error("what nobody could read is known")
+	}
+	if _, _, err := c.Hold(t.Context(), []Limit{free, bounded}, 1, 1); !errors.Is(err, away) {
+		t.Errorf("a budget that cannot be read is open: %v", err)
+	}
+	away = nil
+	h, _, err = c.Hold(t.Context(), []Limit{free}, 1, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.Settle(h, func(Scope) money.Amount { return 1 })
+	if spent, known := c.Spent(free.Scope); !known || spent != 6 {
+		t.Errorf("%v are spent", spent)
+	}
+}
