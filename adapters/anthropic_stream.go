@@ -49,14 +49,10 @@ func (t *anthropicReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.
 	case "message_stop":
 		t.p.ended = t.reason != ""
 	case "error":
-		f := anthropic{}.failure(doc)
-		if f == nil {
-			f = &failure{message: clipText(doc.Text(), 300)}
-		}
-		return dst, t.p.failed(500, f)
+		return dst, t.p.reported(anthropic{}.failure(doc))
 	default:
 		if doc.Get("error").IsObject() {
-			return dst, t.p.failed(500, anthropic{}.failure(doc))
+			return dst, t.p.reported(anthropic{}.failure(doc))
 		}
 	}
 	return dst, nil // ping, and what newer versions may add

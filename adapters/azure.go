@@ -52,7 +52,7 @@ func (azureHost) address(c *call, out *Outgoing) *apierror.Error {
 			version = ""
 		}
 	default:
-		out.Path = strings.TrimSuffix(base, "/openai") + "/openai/deployments/" + url.PathEscape(azureDeployment(c.model)) + verb
+		out.Path = strings.TrimSuffix(base, "/openai") + "/openai/deployments/" + pathSegment(azureDeployment(c.model)) + verb
 	}
 	out.Path += azureQuery(t.query, version)
 	return t.azureHeaders(c, out, "api-key", "")
@@ -94,6 +94,14 @@ func azureQuery(query, version string) string {
 	return query + "&api-version=" + version
 }
 
+// pathSegment encodes a name that a client may have chosen, so that it is one step of a path, and none up.
+func pathSegment(name string) string {
+	if name == "." || name == ".." {
+		return strings.ReplaceAll(name, ".", "%2E")
+	}
+	return url.PathEscape(name)
+}
+
 // azureDeployment is a deployment's name without the prefix that only says what model it is.
 func azureDeployment(model string) string {
 	return strings.TrimPrefix(strings.TrimPrefix(model, "o_series/"), "gpt5_series/")
@@ -129,6 +137,9 @@ func (azureAIHost) address(c *call, out *Outgoing) *apierror.Error {
 
 // azureSetup takes the credentials that are no API key.
 func azureSetup(t *Target, p *Params) error {
+	if v := t.version; strings.ContainsAny(v, " &?#/%") || headerValue(v) != nil {
+		return errors.New("api_version: not a version such as 2024-10-21")
+	}
 	if t.key != "" {
 		return nil
 	}
@@ -141,9 +152,6 @@ func azureSetup(t *Target, p *Params) error {
 	}
 	if t.tokens = tokens; tokens == nil && t.bearer == "" && !t.hasHeader("authorization") && !t.hasHeader("api-key") {
 		t.missing = t.p.env[0]
-	}
-	if v := t.version; v != "" && strings.ContainsAny(v, " &?#/%") {
-		return errors.New("api_version: not a version such as 2024-10-21")
 	}
 	return nil
 }

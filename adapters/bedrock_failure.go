@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"bytes"
 	"net/http"
 	"strings"
 
@@ -44,6 +45,7 @@ var awsStatus = map[string]int{
 // awsException is the error that a frame of a stream stands for.
 func (p *Reply) awsException(name string, data []byte) *apierror.Error {
 	f := &failure{typ: name}
+	data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
 	var doc jsondoc.Doc
 	if doc.Reset(data, true) == nil {
 		f.message = firstOf(doc.Get("message").Text(), doc.Get("originalMessage").Text())

@@ -131,9 +131,9 @@ func (t *textReply) end(dst []byte, _ bool) ([]byte, bool) {
 }
 
 func (t *textReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Error) {
-	doc := &t.p.doc
-	if err := doc.Reset(ev.Data, true); err != nil {
-		return dst, t.p.bad("an event of its stream is not a JSON object: %s", err)
+	doc, err := t.p.eventDoc(ev)
+	if err != nil {
+		return dst, err
 	}
 	t.counts(doc)
 	piece, ok := readPiece(doc)

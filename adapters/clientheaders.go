@@ -40,7 +40,8 @@ func (c *call) headers() []Header {
 }
 
 func isReserved(name string) bool {
-	for _, p := range [...]string{"x-envoy-", "x-sluice-", "x-litellm-", "x-forwarded-", "x-amz-", "proxy-"} {
+	for _, p := range [...]string{"x-envoy-", "x-sluice-", "x-litellm-", "x-forwarded-", "x-amz-", "x-goog-", "x-original-", "x-rewrite-",
+		"x-http-method", "proxy-"} {
 		if strings.HasPrefix(name, p) {
 			return true
 		}

@@ -168,7 +168,7 @@ func (t *cohereReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		return t.stop(dst, delta)
 	default:
 		if doc.Get("error").Exists() || doc.Get("type") == "" && doc.Get("message").IsString() {
-			return dst, t.p.failed(500, openAIFailure(doc))
+			return dst, t.p.reported(openAIFailure(doc))
 		}
 	}
 	return dst, nil

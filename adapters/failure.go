@@ -63,6 +63,15 @@ func onlyElement(body []byte) []byte {
 	return text[1 : len(text)-1]
 }
 
+// reported is the client's error for an event that tells one; f is nil if it does so in no known shape.
+func (p *Reply) reported(f *failure) *apierror.Error {
+	if f == nil {
+		f = &failure{}
+		f.quote(jsondoc.Value(p.doc.Text()))
+	}
+	return p.failed(http.StatusInternalServerError, f)
+}
+
 // failed is the client's error for a provider's; status counts where the failure does not tell its own.
 func (p *Reply) failed(status int, f *failure) *apierror.Error {
 	if f.status >= 400 && f.status <= 599 {

@@ -67,10 +67,15 @@ func FuzzFormatReply(f *testing.F) {
 		}
 	}
 	targets, media := formatTargets(f)
+	var numbers []int
+	for i := range targets {
+		numbers = append(numbers, i)
+	}
 	calls := formatCalls(f)
 	f.Fuzz(func(t *testing.T, body []byte, seed uint64) {
 		rnd := rand.New(rand.NewPCG(seed, 5))
-		for i, target := range targets {
+		for _, i := range some(numbers, body) {
+			target := targets[i]
 			for _, r := range calls {
 				if r.stream {
 					whole := formatStream(target, r, media[i], body, func(rest int) int { return rest })
@@ -122,7 +127,7 @@ func FuzzFormatRequest(f *testing.F) {
 			if err != nil {
 				continue
 			}
-			for _, target := range targets {
+			for _, target := range some(targets, body) {
 				out, err := target.Request(r)
 				switch {
 				case !bytes.Equal(before, body):

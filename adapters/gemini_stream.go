@@ -23,11 +23,7 @@ func (t *geminiReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		data[i] = ' '
 	}
 	if doc.Get("error").Exists() {
-		f := googleFailure(doc)
-		if f == nil {
-			f = &failure{message: clipText(doc.Text(), 300)}
-		}
-		return dst, t.p.failed(500, f)
+		return dst, t.p.reported(googleFailure(doc))
 	}
 	t.setID(doc.Get("responseId"))
 	candidates := doc.Get("candidates")

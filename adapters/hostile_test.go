@@ -1,6 +1,10 @@
 package adapters
 
-import "testing"
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+)
 
 // TestHostileCalls drops and replaces, by the fields that steer a call, what every translation relies on.
 func TestHostileCalls(t *testing.T) {
@@ -40,6 +44,83 @@ func TestDropsNothingVital(t *testing.T) {
 	} {
 		if _, err := New(Params{Model: "openai/gpt-4o", APIKey: "k", AdditionalDropParams: []string{path}}); (err == nil) != fine {
 			t.Errorf("%s: %v", path, err)
+		}
+	}
+}
+
+// TestStrangeErrorsInStreams: an error in no known shape ends a stream as any other does.
+func TestStrangeErrorsInStreams(t *testing.T) {
+	ask, _ := Parse(Chat, []byte(askStream))
+	targets, media := formatTargets(t)
+	for i, target := range targets {
+		for _, e := range []string{`{"error":5}`, `{"error":true,"message":{}}`, `{"error":[]}`} {
+			event := "data: " + e + "\n\n"
+			if media[i] == "application/x-ndjson" {
+				event = e + "\n"
+			}
+			p := target.Reply(ask, "m")
+			p.Begin(200, headers("content-type", media[i]))
+			checkStream(t, target.String(), p.End(p.Events(nil, []byte(event))))
+			if p.Err() == nil {
+				t.Errorf("%s: %s is no error", target, e)
+			}
+		}
+	}
+}
+
+// TestInvokedTextStreams: bytes that are no text do not reach the client, and an exception is an error.
+func TestInvokedTextStreams(t *testing.T) {
+	target, err := New(Params{Model: "bedrock/amazon.titan-text-express-v1", APIKey: "k"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ask, _ := Parse(Chat, []byte(askStream))
+	p := target.Reply(ask, "m")
+	out := fuzzFrames(target, ask, framesOf(t, "chunk {\"outputText\":\"a\xffb\"}"), func(rest int) int { return rest })
+	if !utf8.Valid(out) || !strings.Contains(string(out), "a\uFFFDb") {
+		t.Errorf("%q", out)
+	}
+	p.Begin(200, headers("content-type", "application/vnd.amazon.eventstream"))
+	p.Events(nil, framesOf(t, `!throttlingException {"message":"slow down"}`))
+	if e := p.Err(); e == nil || e.Status != 429 {
+		t.Errorf("%v", e)
+	}
+}
+
+// TestNamesAreOneStep: a deployment that a client names leads nowhere else.
+func TestNamesAreOneStep(t *testing.T) {
+	target, err := New(Params{Model: "azure/*", APIKey: "k", APIBase: "https://x.openai.azure.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"..": "/%2E%2E/", ".": "/%2E/", "a/../b": "/a%2F..%2Fb/", "a?x#y": "/a%3Fx%23y/"} {
+		r, _ := Parse(Chat, []byte(`{"model":"azure/`+name+`","messages":[{"role":"user","content":"Hi"}]}`))
+		if out, err := target.Request(r); err != nil || !strings.Contains(out.Path, "/deployments"+want+"chat") {
+			t.Errorf("%s: %v %v", name, out, err)
+		}
+	}
+	if _, err := New(Params{Model: "azure/x", APIKey: "k", APIBase: "https://x.openai.azure.com", APIVersion: "1&x=2"}); err == nil {
+		t.Error("a version with a query in it was taken")
+	}
+}
+
+// TestHalfCredentials: no error ends in the middle of a credential; those that are no key are known, too.
+func TestHalfCredentials(t *testing.T) {
+	target, err := New(Params{Model: "azure/x", APIBase: "https://x.openai.azure.com?code=hush-code-0123", Settings: map[string]string{"azure_ad_token": "hush-token-0123456789"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, _ := Parse(Chat, []byte(askWhole))
+	for _, secret := range []string{"hush-token-0123456789", "hush-code-0123"} {
+		for _, body := range []string{
+			`{"error":{"message":"` + strings.Repeat("x", 4090) + secret + `"}}`,
+			strings.Repeat("x", 295) + secret, `{"error":{"x":"` + strings.Repeat("x", 280) + secret + `"}}`,
+		} {
+			p := target.Reply(r, "m")
+			p.Begin(401, headers())
+			if _, err := p.Whole([]byte(body)); err == nil || strings.Contains(err.Message, "hush") {
+				t.Errorf("%v", err)
+			}
 		}
 	}
 }

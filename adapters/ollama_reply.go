@@ -137,13 +137,16 @@ func (t *ollamaReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		return dst, err
 	}
 	if doc.Get("error").Exists() {
-		return dst, t.p.failed(500, openAIFailure(doc))
+		return dst, t.p.reported(openAIFailure(doc))
 	}
 	text, thinking, calls := t.d.content(doc)
 	dst = t.w.text(dst, "reasoning_content", thinking)
 	if t.holding {
 		t.held = append(t.held, text.Inner()...)
 		t.p.output += int64(len(text.Inner()))
+		if len(t.held) > mostHeldText { // no model calls a tool with so much
+			dst, t.holding = t.release(dst), false
+		}
 	} else if text.IsString() && text != `""` {
 		reasoning, rest := t.tags.split(text)
 		dst = t.w.text(dst, "reasoning_content", reasoning)
@@ -163,6 +166,9 @@ func (t *ollamaReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 	}
 	return dst, nil
 }
+
+// mostHeldText bounds the text that is held back because it may be a call, in bytes.
+const mostHeldText = 1 << 20
 
 // release writes the text that was held.
 func (t *ollamaReply) release(dst []byte) []byte {

@@ -75,11 +75,7 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		return dst, t.p.bad("an event of its stream is not a JSON object: %s", err)
 	}
 	if ev.Name == "error" || doc.Get("error").Exists() {
-		f := openAIFailure(doc)
-		if f == nil {
-			f = &failure{message: clipText(doc.Text(), 300)}
-		}
-		return dst, t.p.failed(500, f)
+		return dst, t.p.reported(openAIFailure(doc))
 	}
 	// A line break between two JSON tokens would end the line of an event.
 	for i := bytes.IndexByte(data, '\n'); i >= 0; i = bytes.IndexByte(data, '\n') {

@@ -157,6 +157,8 @@ func (s *Server) one(ctx context.Context, c *Call) ([]byte, *failure) {
 		return nil, unreachable("its answer broke off")
 	case len(body) > maxAnswer:
 		return nil, unreachable("its answer is too large")
+	case resp.StatusCode < 200 || resp.StatusCode > 599: // no status that a server may write
+		return nil, unreachable("its status is none")
 	case resp.StatusCode != http.StatusOK:
 		return nil, &failure{status: resp.StatusCode, header: resp.Header, body: body}
 	case !json.Valid(body):
