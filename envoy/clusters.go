@@ -30,11 +30,12 @@ func cluster(u Upstream, tls *TLS, grpc bool) (*clusterv3.Cluster, error) {
 		return nil, err
 	}
 	c := &clusterv3.Cluster{
-		Name:                 u.Cluster,
-		ConnectTimeout:       durationpb.New(connectTimeout),
-		ClusterDiscoveryType: &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
-		LoadAssignment:       &endpointv3.ClusterLoadAssignment{ClusterName: u.Cluster, Endpoints: endpoints},
-		CircuitBreakers:      unlimited(),
+		Name:                          u.Cluster,
+		ConnectTimeout:                durationpb.New(connectTimeout),
+		ClusterDiscoveryType:          &clusterv3.Cluster_Type{Type: clusterv3.Cluster_STATIC},
+		LoadAssignment:                &endpointv3.ClusterLoadAssignment{ClusterName: u.Cluster, Endpoints: endpoints},
+		CircuitBreakers:               unlimited(),
+		PerConnectionBufferLimitBytes: wrapperspb.UInt32(noWatermark),
 		TypedExtensionProtocolOptions: map[string]*anypb.Any{
 			"envoy.extensions.upstreams.http.v3.HttpProtocolOptions": protocol,
 		},
@@ -62,6 +63,11 @@ func cluster(u Upstream, tls *TLS, grpc bool) (*clusterv3.Cluster, error) {
 	}
 	return c, nil
 }
+
+// noWatermark, in bytes, is more than a connection to sluice ever has waiting. Envoy 1.40 dies of a segmentation
+// fault when the stream of a filter that holds answers back is behind and its watermark is reached: eight watched
+// answers of 512 KB at once were enough.
+const noWatermark = 1<<31 - 1
 
 // endpoints gives each address a priority of its own, so that a further one is a spare, not a share.
 func endpoints(addresses []string) (localities []*endpointv3.LocalityLbEndpoints, remote, named bool, err error) {
@@ -117,7 +123,8 @@ func address(text string) (*corev3.Address, error) {
 func protocolOptions(grpc, remote bool) (*anypb.Any, error) {
 	explicit := &httpv3.HttpProtocolOptions_ExplicitHttpConfig{}
 	if grpc {
-		h2 := &corev3.Http2ProtocolOptions{}
+		h2 := &corev3.Http2ProtocolOptions{
+			InitialStreamWindowSize: wrapperspb.UInt32(noWatermark), InitialConnectionWindowSize: wrapperspb.UInt32(noWatermark)}
 		if remote {
 			// A machine that vanished sends no FIN: find out within seconds.
 			h2.ConnectionKeepalive = &corev3.KeepaliveSettings{
