@@ -104,6 +104,7 @@ func (c *Call) steer(r *wire.Reply) {
 	longest := c.timeouts()
 	r.Steer, r.Group, r.Call, r.Plan = true, c.plan.At(0).Group, c.id, c.clusters()
 	r.SetHeader(names.HeaderCall, c.id)
+	c.watch = c.watched(longest)
 	r.SetHeader(names.HeaderGroup, c.routeKey())
 	r.SetHeader("x-envoy-max-retries", strconv.Itoa(c.plan.Longest()-1))
 	if longest > 0 {
@@ -112,7 +113,7 @@ func (c *Call) steer(r *wire.Reply) {
 	if t := c.snapshot.CallTimeout; t > 0 && !c.request.Stream() { // Envoy's would cut a stream, too
 		r.SetHeader("x-envoy-upstream-rq-timeout-ms", milliseconds(t))
 	}
-	if c.watch = c.watched(longest); c.watch != "" {
+	if c.watch != "" {
 		r.SetHeader(names.HeaderWatch, c.watch)
 	}
 }
@@ -132,10 +133,10 @@ func (c *Call) clusters() []string {
 }
 
 // routeKey finds the group's route: the one with small buffers, where the request fits into them and its
-// answer is not held whole.
+// answer is not held. (A held answer that overruns its buffer in an upstream filter brings Envoy 1.40 down.)
 func (c *Call) routeKey() string {
 	group := c.plan.At(0).Group
-	if c.request.Stream() && 2*c.request.Size() <= names.StreamBody {
+	if c.request.Stream() && c.watch == "" && 2*c.request.Size() <= names.StreamBody {
 		return names.StreamKey(group)
 	}
 	return names.GroupKey(group)

@@ -1,6 +1,7 @@
 package route
 
 import (
+	"cmp"
 	"errors"
 	"math/rand/v2"
 	"sync"
@@ -50,6 +51,7 @@ type Attempt struct {
 	Retry      int           // attempts before this one within its group
 	Fallback   int           // 0: the group asked for, 1: the first fallback group, …
 	Timeout    time.Duration // the whole attempt, or a stream's timeout if the Ask was for one; 0: none
+	FirstEvent bool          // Timeout is a stream_timeout: of a stream's silence up to its first event
 	Override   int           // from 1: which of Ask.Fallbacks this attempt is made for; 0: none
 }
 
@@ -209,8 +211,9 @@ func (p *planner) add(to target, d *Deployment, fallback, first int) {
 	}
 	a := Attempt{
 		Deployment: d, Group: to.group.name, Model: to.name,
-		Retry: len(p.plan.Attempts) - first, Fallback: fallback, Timeout: p.timeout(d), Override: p.own,
+		Retry: len(p.plan.Attempts) - first, Fallback: fallback, Override: p.own,
 	}
+	a.Timeout, a.FirstEvent = p.timeout(d)
 	if to.group.pattern != nil {
 		a.Wildcard, _ = to.group.pattern.match(to.name)
 	}
@@ -268,19 +271,19 @@ func (p *planner) retries(first *Deployment) int {
 
 // timeout is the client's wish, else the deployment's, else the table's. For a stream the stream
 // timeouts go first: they bound the silence of a stream, which may as a whole take longer.
-func (p *planner) timeout(d *Deployment) time.Duration {
+func (p *planner) timeout(d *Deployment) (t time.Duration, firstEvent bool) {
 	s := &p.table.settings
 	if p.ask.Stream {
-		for _, v := range [...]time.Duration{p.ask.StreamTimeout, p.ask.Timeout, d.StreamTimeout, s.StreamTimeout} {
-			if v > 0 {
-				return v
-			}
+		switch {
+		case p.ask.StreamTimeout > 0:
+			return p.ask.StreamTimeout, true
+		case p.ask.Timeout > 0:
+			return p.ask.Timeout, false
+		case d.StreamTimeout > 0:
+			return d.StreamTimeout, true
+		case s.StreamTimeout > 0:
+			return s.StreamTimeout, true
 		}
 	}
-	for _, v := range [...]time.Duration{p.ask.Timeout, d.Timeout, s.Timeout} {
-		if v > 0 {
-			return v
-		}
-	}
-	return 0
+	return cmp.Or(max(p.ask.Timeout, 0), max(d.Timeout, 0), max(s.Timeout, 0)), false
 }
