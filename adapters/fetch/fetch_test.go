@@ -95,8 +95,7 @@ func TestURLs(t *testing.T) {
 // An allowed server redirects to one that is not: the trap.
 func TestRedirects(t *testing.T) {
 	trapURL, hits := trap(t)
-	var s *httptest.Server
-	s = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Header.Get("Referer") != "" || r.Header.Get("Cookie") != "" {
 			t.Errorf("headers go along: %v", r.Header)
 		}

@@ -33,27 +33,24 @@ var (
 
 // Next implements [Splitter].
 func (s *EventStream) Next(chunk []byte) (ev Event, rest []byte, ok bool, err error) {
-	if s.failed {
+	if s.failed || len(chunk) == 0 {
 		return Event{}, nil, false, nil
 	}
-	for len(chunk) > 0 {
-		var frame []byte
-		if frame, chunk, err = s.frame(chunk); err != nil {
-			s.failed = true
-			return Event{}, nil, false, err
-		}
-		if frame == nil {
-			return Event{}, nil, false, nil
-		}
-		ev, err := s.event(frame)
-		s.held = s.held[:0]
-		if err != nil {
-			s.failed = true
-			return Event{}, nil, false, err
-		}
-		return ev, chunk, true, nil
+	frame, rest, err := s.frame(chunk)
+	if err != nil {
+		s.failed = true
+		return Event{}, nil, false, err
 	}
-	return Event{}, nil, false, nil
+	if frame == nil {
+		return Event{}, nil, false, nil
+	}
+	ev, err = s.event(frame)
+	s.held = s.held[:0]
+	if err != nil {
+		s.failed = true
+		return Event{}, nil, false, err
+	}
+	return ev, rest, true, nil
 }
 
 // frame is the next whole frame, nil if its end has not come: then chunk has been remembered.
