@@ -164,6 +164,9 @@ func TestEstimate(t *testing.T) {
 		strings.Repeat("word ", 100):       125,
 		"data:image/png;base64," + file:    0,
 		"a picture " + file + " and words": 5,
+		file + "\"" + file + " " + strings.Repeat("word ", 1000) + file: 1250,
+		strings.Repeat("x", longestWord-1):                              longestWord / 4,
+		strings.Repeat("x", longestWord):                                0,
 	} {
 		if got := estimate([]byte(text)); got != want {
 			t.Errorf("%.30q: %d tokens, want %d", text, got, want)

@@ -50,19 +50,27 @@ const (
 	longestWord = 2 << 10
 )
 
-// estimate is a prompt's tokens by its bytes, those of files left out: for what need not be exact.
+// breaks end a word for estimate: a file in a JSON text has none of them.
+const breaks = " \"\\"
+
+// estimate is a prompt's tokens by its bytes, those of files left out: for what need not be exact. It looks at a few
+// bytes of each stretch as long as the shortest file, for most have a break near their end.
 func estimate(body []byte) int64 {
-	n := 0
-	for len(body) > 0 {
-		word := bytes.IndexAny(body, " \"\\")
-		if word < 0 {
-			word = len(body)
+	n := len(body)
+	if n > 0 && bytes.LastIndexAny(body[n-1:], breaks) < 0 {
+		n++ // as if it ended with a break
+	}
+	for start := 0; len(body)-start >= longestWord; {
+		if at := bytes.LastIndexAny(body[start:start+longestWord], breaks); at >= 0 {
+			start += at + 1
+			continue
 		}
-		if word < longestWord {
-			n += word
+		file := longestWord + bytes.IndexAny(body[start+longestWord:], breaks)
+		if file < longestWord {
+			file = len(body) - start
 		}
-		body = body[min(word+1, len(body)):]
-		n++
+		n -= file
+		start += file + 1
 	}
 	return int64(n / bytesPerToken)
 }
