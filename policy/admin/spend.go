@@ -112,6 +112,15 @@ func (c *call) period(needed bool) (p ledger.Period, err error) {
 	return p, nil
 }
 
+// reported is what a report reads: the ledger, and the days that it has to be asked for.
+func (c *call) reported() (l *ledger.Ledger, p ledger.Period, err error) {
+	if p, err = c.period(true); err != nil {
+		return nil, p, err
+	}
+	l, err = c.book()
+	return l, p, err
+}
+
 func dollarsOf(a money.Amount) json.Number { return json.Number(a.String()) }
 
 // lastDays is the period of the last days, today included.

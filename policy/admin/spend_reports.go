@@ -50,11 +50,7 @@ func spendTags(c *call) (any, error) {
 
 // spendReport is GET /global/spend/report.
 func spendReport(c *call) (any, error) {
-	p, err := c.period(true)
-	if err != nil {
-		return nil, err
-	}
-	l, err := c.book()
+	l, p, err := c.reported()
 	if err != nil {
 		return nil, err
 	}
@@ -172,11 +168,7 @@ func (c *call) teamNames() map[string]string {
 
 // activity is GET /global/activity: calls and tokens a day.
 func activity(c *call) (any, error) {
-	p, err := c.period(true)
-	if err != nil {
-		return nil, err
-	}
-	l, err := c.book()
+	l, p, err := c.reported()
 	if err != nil {
 		return nil, err
 	}
@@ -186,11 +178,7 @@ func activity(c *call) (any, error) {
 
 // activityByModel is GET /global/activity/model.
 func activityByModel(c *call) (any, error) {
-	p, err := c.period(true)
-	if err != nil {
-		return nil, err
-	}
-	l, err := c.book()
+	l, p, err := c.reported()
 	if err != nil {
 		return nil, err
 	}
