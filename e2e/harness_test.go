@@ -225,7 +225,7 @@ func (g *gateway) alive(t testing.TB) {
 		t.Fatalf("the gateway ended:\n%s", g.log.since(0))
 	default:
 	}
-	for _, word := range []string{"panic", "SIGSEGV", "starting it again", "fault of sluice's own", "assert failure"} {
+	for _, word := range []string{"panic", "SIGSEGV", "will be started again", "fault of sluice's own", "assert failure"} {
 		if strings.Contains(g.log.since(0), word) {
 			t.Errorf("the gateway's log has %q in it:\n%s", word, g.log.since(0))
 		}

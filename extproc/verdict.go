@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"encoding/json"
 	"strconv"
 	"time"
 
@@ -16,6 +17,10 @@ import (
 
 // mostHeld bounds what is held of a stream that says nothing for long, in bytes.
 const mostHeld = 256 << 10
+
+// mostDropped is up to which length Envoy is told to forget a failed answer, in bytes. Of a longer one it may have
+// asked the provider to pause, which it would take back from a connection that is no longer the answer's.
+const mostDropped = names.StreamBody / 2
 
 // verdict is one answer that Envoy holds back: its headers have no reply until it is known whether the client
 // gets it or the next attempt follows.
@@ -43,11 +48,8 @@ func (s *Server) judge(stream extprocv3.ExternalProcessor_ProcessServer) error {
 	if err != nil {
 		return ended(err)
 	}
-	head := v.sentence(failure)
-	if err := stream.SendMsg(head); err != nil {
-		return ended(err)
-	}
-	return ended(v.pass())
+	// With the stream's end Envoy lets go what it holds, and the rest of the answer never comes this way.
+	return ended(stream.SendMsg(v.sentence(failure)))
 }
 
 func (s *Server) beginVerdict(stream extprocv3.ExternalProcessor_ProcessServer, in *wire.Message) *verdict {
@@ -78,7 +80,6 @@ func (v *verdict) hear(over bool) (*apierror.Error, error) {
 			v.ended = true // trailers; the end of the body they are
 			break
 		}
-		v.pieces = append(v.pieces, in.Body)
 		v.size += len(in.Body)
 		v.ended = in.EndOfStream
 		if held := v.call.server.held.Add(int64(len(in.Body))); held > v.call.server.MaxHeld || int64(v.size) > v.call.server.MaxBody {
@@ -89,10 +90,24 @@ func (v *verdict) hear(over bool) (*apierror.Error, error) {
 			if v.reply.Err() != nil || v.reply.Produced() > 0 || v.reply.FinishReason() != "" || v.reply.Over() || v.size > mostHeld {
 				break
 			}
+			continue
+		}
+		v.pieces = append(v.pieces, in.Body)
+		if v.complete() {
+			break
 		}
 	}
 	return v.fault(), nil
 }
+
+// complete tells that a body is all there though its end has not come: Envoy does not say here that trailers end it.
+func (v *verdict) complete() bool {
+	last := v.pieces[len(v.pieces)-1]
+	return !v.ended && v.size <= mostGuessed && len(last) > 0 && last[len(last)-1] == '}' && json.Valid(v.body())
+}
+
+// mostGuessed is up to which length a body is looked at for its end, in bytes.
+const mostGuessed = 64 << 10
 
 // fault is what is wrong with the answer as far as it was heard.
 func (v *verdict) fault() *apierror.Error {
@@ -138,6 +153,7 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 		c.goesOn(v.n + 1)
 		r.SetHeader(names.HeaderVerdict, string(e.Kind))
 		r.Plan = c.clusters()
+		r.Drop = v.ended && v.size <= mostDropped
 		if v.status < 400 { // what only the body shows is not in the attempt log
 			c.server.Health.Report(route.Outcome{DeploymentID: id, Status: e.Status, Kind: e.Kind, RetryAfter: e.RetryAfter})
 			c.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: e.Status, Kind: e.Kind})
@@ -149,33 +165,6 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 		c.way.end(e)
 	}
 	return r
-}
-
-// pass lets the rest of the answer through, as it comes.
-func (v *verdict) pass() error {
-	for i, piece := range v.pieces {
-		out := &wire.Reply{To: wire.ResponseBody, Streamed: true, Body: piece, End: v.ended && i == len(v.pieces)-1}
-		if err := v.stream.SendMsg(out); err != nil {
-			return err
-		}
-	}
-	if v.call != nil {
-		v.call.server.held.Add(-int64(v.size))
-	}
-	v.pieces, v.size = nil, 0
-	var in wire.Message
-	for {
-		if err := v.stream.RecvMsg(&in); err != nil {
-			return err
-		}
-		out := pass(in.Kind)
-		if in.Kind == wire.ResponseBody {
-			out = &wire.Reply{To: wire.ResponseBody, Streamed: true, Body: in.Body, End: in.EndOfStream}
-		}
-		if err := v.stream.SendMsg(out); err != nil {
-			return err
-		}
-	}
 }
 
 // mostPause bounds the wait before a deployment is asked again.

@@ -20,18 +20,20 @@ import (
 const longestSilence = time.Hour
 
 // verdictProcessor holds an answer back until sluice has said whether it is used or the next attempt follows.
-// Envoy retries nothing once an answer's headers have passed the upstream filters, and in this mode alone it
-// sends the body while the headers still wait for their reply.
+// Envoy retries nothing once an answer's headers have passed the upstream filters. It keeps what has come of the
+// body and shows sluice a copy while the headers wait for their reply; when sluice has closed the stream, it lets
+// all of that go in one piece, and the rest pass (docs/adr/0040-held-answers.md says why it must be so).
 func verdictProcessor(m Model) *extprocv3.ExternalProcessor {
 	p := processor(m, names.FilterVerdict)
 	p.ProcessingMode = &mode{
 		RequestHeaderMode:   extprocv3.ProcessingMode_SKIP,
 		RequestBodyMode:     extprocv3.ProcessingMode_NONE,
 		ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
-		ResponseBodyMode:    extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED,
+		ResponseBodyMode:    extprocv3.ProcessingMode_STREAMED,
 		RequestTrailerMode:  extprocv3.ProcessingMode_SKIP,
-		ResponseTrailerMode: extprocv3.ProcessingMode_SEND, // this mode wants it
+		ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
 	}
+	p.SendBodyWithoutWaitingForHeaderResponse = true
 	// The answer may be silent for as long as its attempt may last: the limits of the attempt end it. This one
 	// stands in the listener, so it does not follow them.
 	p.MessageTimeout = durationpb.New(longestSilence)

@@ -21,9 +21,8 @@ type Reply struct {
 	Group, Call string
 	// Plan names a cluster an attempt; given again, it replaces the one that the call has.
 	Plan []string
-	// Streamed, in an answer to a body's piece, gives Body as one of the pieces that go on, of which End is the
-	// last: what FULL_DUPLEX_STREAMED wants.
-	Streamed, End bool
+	// Drop, in an answer to headers, has Envoy forget what it holds of the body.
+	Drop bool
 	// Whole, in an answer to response headers, has the body come at once; otherwise it comes in pieces.
 	Whole bool
 	// Immediate ends the call: the client gets this status, Set and Body. Details appear in Envoy's log.
@@ -85,9 +84,6 @@ func (r *Reply) marshal() (head, body []byte) {
 	if r.Whole {
 		b = appendBytes(b, fieldMode, bufferedMode)
 	}
-	if r.Streamed {
-		return r.piece(b)
-	}
 	if r.To == RequestTrailers || r.To == ResponseTrailers {
 		return appendLength(b, replyField[r.To], 0), nil
 	}
@@ -134,32 +130,8 @@ func (r *Reply) common(b []byte) (head, body []byte) {
 	return appendLength(b, 1, len(r.Body)), r.Body
 }
 
-// piece writes a BodyResponse with a StreamedBodyResponse; the flag goes first, so that the body comes last.
-func (r *Reply) piece(b []byte) (head, body []byte) {
-	inner := 0
-	if len(r.Body) > 0 {
-		inner = lengthLen(len(r.Body))
-	}
-	if r.End {
-		inner += 2
-	}
-	mutation := lengthLen(inner)
-	common := lengthLen(mutation)
-	b = appendLength(b, replyField[r.To], lengthLen(common))
-	b = appendLength(b, 1, common)
-	b = appendLength(b, 3, mutation) // body_mutation
-	b = appendLength(b, 3, inner)    // streamed_response
-	if r.End {
-		b = append(b, 2<<3, 1)
-	}
-	if len(r.Body) == 0 {
-		return b, nil
-	}
-	return appendLength(b, 1, len(r.Body)), r.Body
-}
-
 func (r *Reply) replacesAll() bool {
-	return r.Replace && (r.To == RequestHeaders || r.To == ResponseHeaders)
+	return (r.Replace || r.Drop) && (r.To == RequestHeaders || r.To == ResponseHeaders)
 }
 
 func (r *Reply) bodyMutationLen() int {

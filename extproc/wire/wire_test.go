@@ -54,12 +54,13 @@ func TestRepliesAreWhatGeneratedCodeReads(t *testing.T) {
 			Response: &extprocv3.ProcessingResponse_RequestHeaders{RequestHeaders: &extprocv3.HeadersResponse{Response: &extprocv3.CommonResponse{
 				Status: extprocv3.CommonResponse_CONTINUE_AND_REPLACE, HeaderMutation: mutation,
 				BodyMutation: &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_Body{Body: []byte("{}")}}}}}}},
+		"dropped": {Reply{To: ResponseHeaders, Set: set, Drop: true}, &extprocv3.ProcessingResponse{
+			Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{Response: &extprocv3.CommonResponse{
+				Status:         extprocv3.CommonResponse_CONTINUE_AND_REPLACE,
+				HeaderMutation: &extprocv3.HeaderMutation{SetHeaders: mutation.SetHeaders}}}}}},
 		"judged": {Reply{To: ResponseHeaders, Plan: []string{"a.1"}}, &extprocv3.ProcessingResponse{
 			Response:             &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{}},
 			TypedDynamicMetadata: map[string]*anypb.Any{names.NamespacePlan: packed(t, "a.1")}}},
-		"streamed piece": {Reply{To: ResponseBody, Streamed: true, Body: big}, streamedPiece(big, false)},
-		"last piece":     {Reply{To: ResponseBody, Streamed: true, End: true, Body: []byte("x")}, streamedPiece([]byte("x"), true)},
-		"empty piece":    {Reply{To: ResponseBody, Streamed: true, End: true}, streamedPiece(nil, true)},
 		"whole": {Reply{To: ResponseHeaders, Set: set, Remove: []string{"cookie"}, Whole: true}, &extprocv3.ProcessingResponse{
 			Response: &extprocv3.ProcessingResponse_ResponseHeaders{ResponseHeaders: &extprocv3.HeadersResponse{
 				Response: &extprocv3.CommonResponse{HeaderMutation: mutation}}},
@@ -88,12 +89,6 @@ func TestRepliesAreWhatGeneratedCodeReads(t *testing.T) {
 			}
 		})
 	}
-}
-
-func streamedPiece(body []byte, end bool) *extprocv3.ProcessingResponse {
-	return &extprocv3.ProcessingResponse{Response: &extprocv3.ProcessingResponse_ResponseBody{ResponseBody: &extprocv3.BodyResponse{
-		Response: &extprocv3.CommonResponse{BodyMutation: &extprocv3.BodyMutation{Mutation: &extprocv3.BodyMutation_StreamedResponse{
-			StreamedResponse: &extprocv3.StreamedBodyResponse{Body: body, EndOfStream: end}}}}}}}
 }
 
 func packed(t *testing.T, clusters ...string) *anypb.Any {
