@@ -56,8 +56,13 @@ func (w *conversation) toolCalls(i int, m *message) *apierror.Error {
 			return at.wrong(".function.arguments", "is not a JSON object")
 		}
 	}
-	if f := m.function; f.IsObject() && !w.toolUse(functionCallID(f.Get("name")), f, "") {
-		return place{message: i}.wrong(".function_call.arguments", "is not a JSON object")
+	if f := m.function; f.IsObject() {
+		if n := f.Get("name"); !n.IsString() || n == `""` {
+			return place{message: i}.missing(".function_call.name")
+		}
+		if !w.toolUse(functionCallID(f.Get("name")), f, "") {
+			return place{message: i}.wrong(".function_call.arguments", "is not a JSON object")
+		}
 	}
 	return nil
 }

@@ -2,46 +2,24 @@ package adapters
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/json"
-	"math/rand/v2"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
 
 	"github.com/sluicegw/sluice/adapters/framing"
+	"github.com/sluicegw/sluice/internal/eventframes"
 )
 
-// framesOf makes AWS's binary event stream of a readable one: an event a line, its name and its payload with a space
-// between; an exception's name stands after a "!"; the payload of a chunk is wrapped in base64, as InvokeModel does.
-// A last line "…" cuts the stream in the middle of the event before it.
+// framesOf makes AWS's binary event stream of a readable one; see [eventframes.Of].
 func framesOf(tb testing.TB, text string) []byte {
 	tb.Helper()
-	var out bytes.Buffer
-	encoder := eventstream.NewEncoder()
-	for _, line := range strings.Split(strings.TrimSpace(text), "\n") {
-		if line == "…" {
-			return out.Bytes()[:out.Len()-7]
-		}
-		name, payload, _ := strings.Cut(line, " ")
-		name = name[:min(len(name), 200)]
-		kind, typ := "event", ":event-type"
-		if bare, ok := strings.CutPrefix(name, "!"); ok {
-			name, kind, typ = bare, "exception", ":exception-type"
-		}
-		if name == "chunk" {
-			payload = `{"bytes":"` + base64.StdEncoding.EncodeToString([]byte(payload)) + `","p":"abcdefghij"}`
-		}
-		m := eventstream.Message{Payload: []byte(payload)}
-		m.Headers.Set(typ, eventstream.StringValue(name))
-		m.Headers.Set(":content-type", eventstream.StringValue("application/json"))
-		m.Headers.Set(":message-type", eventstream.StringValue(kind))
-		if err := encoder.Encode(&out, m); err != nil {
-			tb.Fatal(err)
-		}
+	stream, err := eventframes.Of(text)
+	if err != nil {
+		tb.Fatal(err)
 	}
-	return out.Bytes()
+	return stream
 }
 
 func TestBedrockModels(t *testing.T) {
@@ -138,65 +116,10 @@ func TestBedrockEnvironment(t *testing.T) {
 	FromEnvironment("nobody", set, lookup)
 }
 
-// FuzzBedrockReply feeds streams: the bytes as they are, and their lines as the events of framesOf.
-func FuzzBedrockReply(f *testing.F) {
-	for _, s := range goldenFiles(f, "upstream.aws") {
-		f.Add(s, uint64(1))
-	}
-	f.Add(framesOf(f, "messageStart {}\nchunk {}"), uint64(2))
-	var targets []*Target
-	for _, model := range []string{"us.anthropic.claude-sonnet-4-20250514-v1:0", "amazon.nova-pro-v1:0",
-		"invoke/anthropic.claude-opus-4-8", "amazon.titan-text-express-v1", "cohere.command-text-v14"} {
-		t, err := New(Params{Model: "bedrock/" + model, APIKey: "k"})
-		if err != nil {
-			f.Fatal(err)
-		}
-		targets = append(targets, t)
-	}
-	chat, _ := Parse(Chat, []byte(`{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hi"}]}`))
-	schema, _ := Parse(Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object"}}}}`))
-	plain, _ := Parse(Chat, []byte(askWhole))
-	f.Fuzz(func(t *testing.T, body []byte, seed uint64) {
-		for _, stream := range [][]byte{body, framesOf(t, strings.ReplaceAll(string(body), "…", ""))} {
-			for _, target := range some(targets, body) {
-				for _, r := range []*Request{chat, schema} {
-					whole := fuzzFrames(target, r, stream, func(rest int) int { return rest })
-					checkStream(t, target.String(), whole)
-					rnd := rand.New(rand.NewPCG(seed, 5))
-					if cut := fuzzFrames(target, r, stream, func(rest int) int { return 1 + rnd.IntN(rest) }); !bytes.Equal(cut, whole) {
-						t.Fatalf("%s: cut:\n%s\nwhole:\n%s", target, cut, whole)
-					}
-				}
-				p := target.Reply(plain, "m")
-				p.Begin(200, headers("content-type", "application/vnd.amazon.eventstream"))
-				if out, err := p.Whole(bytes.Clone(stream)); err == nil && !json.Valid(out) {
-					t.Fatalf("%s: %s", target, out)
-				}
-			}
-		}
-	})
-}
-
-func fuzzFrames(target *Target, r *Request, body []byte, cut func(int) int) []byte {
-	p := target.Reply(r, "m")
-	p.Begin(200, headers("content-type", "application/vnd.amazon.eventstream"))
-	var out []byte
-	for rest := body; len(rest) > 0; {
-		n := cut(len(rest))
-		out = p.Events(out, bytes.Clone(rest[:n]))
-		rest = rest[n:]
-	}
-	return p.End(out)
-}
-
 // TestAWSReadsFixtures: AWS's own decoder reads the streams that stand for Bedrock as this package's splitter does.
 func TestAWSReadsFixtures(t *testing.T) {
-	eachCase(t, "testdata/bedrock/*.txtar", func(t *testing.T, files map[string]string) {
-		text, ok := files["upstream.aws"]
-		if !ok {
-			return
-		}
-		stream := framesOf(t, text)
+	for _, text := range goldenFiles(t, "testdata/bedrock/*.txtar", "upstream.aws") {
+		stream := framesOf(t, string(text))
 		decoder, rest := eventstream.NewDecoder(), bytes.NewReader(stream)
 		var split framing.EventStream
 		for chunk := stream; ; {
@@ -206,7 +129,7 @@ func TestAWSReadsFixtures(t *testing.T) {
 				t.Fatalf("%v; AWS: %v", err, awsErr)
 			}
 			if !ok {
-				return
+				break
 			}
 			kind := m.Headers.Get(":message-type").String()
 			name := m.Headers.Get(map[string]string{"event": ":event-type", "exception": ":exception-type"}[kind]).String()
@@ -215,5 +138,5 @@ func TestAWSReadsFixtures(t *testing.T) {
 			}
 			chunk = left
 		}
-	})
+	}
 }

@@ -90,6 +90,9 @@ func (p *Reply) failed(status int, f *failure) *apierror.Error {
 		Message: strings.Clone(clipText(p.scrub(f.message), most)), Param: strings.Clone(clipText(p.scrub(f.param), 128)),
 		Provider: p.call.t.p.name, RetryAfter: p.retry,
 	}
+	if e.Message == "" {
+		e.Message = p.call.t.p.name + " sent an error without a message."
+	}
 	if e.RetryAfter == 0 {
 		e.RetryAfter = f.retry
 	}

@@ -36,6 +36,9 @@ func (w *geminiWriter) calls(i int, m *geminiMessage) *apierror.Error {
 		j++
 	}
 	if f := m.function; j == 0 && f.IsObject() {
+		if n := f.Get("name"); !n.IsString() || n == `""` {
+			return place{message: i}.missing(".function_call.name")
+		}
 		signature := f.At("provider_specific_fields", "thought_signature")
 		if (!signature.IsString() || signature == `""`) && w.a.m.three {
 			signature = noSignature

@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -8,8 +9,7 @@ import (
 
 // TestHostileCalls drops and replaces, by the fields that steer a call, what every translation relies on.
 func TestHostileCalls(t *testing.T) {
-	targets, _ := formatTargets(t)
-	targets = append(targets, fuzzTargets(t)...)
+	targets, _ := fuzzTargets(t)
 	for _, steer := range []string{
 		`"additional_drop_params":["input","messages","prompt","query","documents","model","stream"]`,
 		`"additional_drop_params":["messages[0].role","messages[*].content","input[0]"]`,
@@ -29,9 +29,27 @@ func TestHostileCalls(t *testing.T) {
 				t.Fatalf("%s: %v", body, err)
 			}
 			for _, target := range targets {
-				if out, err := target.Request(r); err == nil && !validJSON(out.Body) {
+				if out, err := target.Request(r); err == nil && !json.Valid(out.Body) {
 					t.Errorf("%s: %s: %s", target, body, out.Body)
 				}
+			}
+		}
+	}
+}
+
+// TestCallsWithoutNames: an earlier call that names no function is refused, or left to the provider.
+func TestCallsWithoutNames(t *testing.T) {
+	targets, _ := fuzzTargets(t)
+	for _, call := range []string{`"function_call":{"arguments":"{}"}`, `"function_call":{"name":7,"arguments":"{}"}`,
+		`"tool_calls":[{"id":"1","type":"function","function":{"arguments":"{}"}}]`, `"tool_calls":[{}]`, `"tool_calls":[7]`} {
+		r, err := Parse(Chat, []byte(`{"model":"m","messages":[{"role":"user","content":"Hi"},{"role":"assistant","content":null,`+call+`}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, target := range targets {
+			out, err := target.Request(r)
+			if err == nil && !json.Valid(out.Body) || err != nil && !strings.HasPrefix(err.Param, "messages[1]") && !strings.HasPrefix(err.Message, target.p.name) {
+				t.Errorf("%s: %s: %v %+v", target, call, out, err)
 			}
 		}
 	}
@@ -51,11 +69,14 @@ func TestDropsNothingVital(t *testing.T) {
 // TestStrangeErrorsInStreams: an error in no known shape ends a stream as any other does.
 func TestStrangeErrorsInStreams(t *testing.T) {
 	ask, _ := Parse(Chat, []byte(askStream))
-	targets, media := formatTargets(t)
+	targets, media := fuzzTargets(t)
 	for i, target := range targets {
+		if media[i] == awsMedia {
+			continue
+		}
 		for _, e := range []string{`{"error":5}`, `{"error":true,"message":{}}`, `{"error":[]}`} {
 			event := "data: " + e + "\n\n"
-			if media[i] == "application/x-ndjson" {
+			if media[i] == ndjsonMedia {
 				event = e + "\n"
 			}
 			p := target.Reply(ask, "m")
@@ -76,7 +97,9 @@ func TestInvokedTextStreams(t *testing.T) {
 	}
 	ask, _ := Parse(Chat, []byte(askStream))
 	p := target.Reply(ask, "m")
-	out := fuzzFrames(target, ask, framesOf(t, "chunk {\"outputText\":\"a\xffb\"}"), func(rest int) int { return rest })
+	p.Begin(200, headers("content-type", awsMedia))
+	out := p.End(p.Events(nil, framesOf(t, "chunk {\"outputText\":\"a\xffb\"}")))
+	p = target.Reply(ask, "m")
 	if !utf8.Valid(out) || !strings.Contains(string(out), "a\uFFFDb") {
 		t.Errorf("%q", out)
 	}

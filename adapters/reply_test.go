@@ -3,86 +3,13 @@ package adapters
 import (
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
-	"flag"
-	"hash/crc32"
-	"math/rand/v2"
 	"net/http"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/rogpeppe/go-internal/txtar"
-
 	"github.com/sluicegw/sluice/internal/apierror"
 )
-
-// some is one of the list's elements, chosen by the input, where inputs are made up by the thousand; else all.
-func some[T any](list []T, input []byte) []T {
-	if f := flag.Lookup("test.fuzz"); f == nil || f.Value.String() == "" {
-		return list
-	}
-	i := int(crc32.ChecksumIEEE(input) % uint32(len(list)))
-	return list[i : i+1]
-}
-
-func validJSON(b []byte) bool { return json.Valid(b) }
-
-// goldenInputs are the requests of the goldens: seeds.
-func goldenInputs(tb testing.TB) [][]byte { return goldenFiles(tb, "in.json") }
-
-func goldenFiles(tb testing.TB, name string) (list [][]byte) {
-	tb.Helper()
-	paths, _ := filepath.Glob("testdata/*/*.txtar")
-	for _, path := range paths {
-		a, err := txtar.ParseFile(path)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		for _, f := range a.Files {
-			if f.Name == name {
-				list = append(list, f.Data)
-			}
-		}
-	}
-	if len(list) == 0 {
-		tb.Fatalf("no golden has %s", name)
-	}
-	return list
-}
-
-func fuzzTargets(tb testing.TB) (list []*Target) {
-	tb.Helper()
-	for _, p := range []Params{
-		{Model: "openai/gpt-4o", DropParams: true, Defaults: map[string]json.RawMessage{"temperature": []byte("1")}},
-		{Model: "openai/o3"},
-		{Model: "anthropic/claude-sonnet-4-20250514"},
-		{Model: "anthropic/claude-opus-4-8", DropParams: true, ExtraBody: []byte(`{"a":1}`)},
-		{Model: "mistral/x", DropParams: true},
-		{Model: "groq/llama", AdditionalDropParams: []string{"user"}},
-		{Model: "deepseek/x"},
-		{Model: "gemini/gemini-2.5-flash", DropParams: true},
-		{Model: "gemini/gemini-3-pro-preview", ExtraBody: []byte(`{"generationConfig":{"topK":1},"labels":{"a":"b"}}`)},
-		{Model: "gemini/gemini-1.5-pro", DropParams: true},
-		{Model: "vertex_ai/gemini-2.5-pro", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}, DropParams: true},
-		{Model: "vertex_ai/claude-sonnet-4-5", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}},
-		{Model: "vertex_ai/text-embedding-005", APIKey: "k", Settings: map[string]string{"vertex_project": "p"}},
-		{Model: "bedrock/anthropic.claude-3-7-sonnet-20250219-v1:0", APIKey: "k", DropParams: true},
-		{Model: "bedrock/amazon.nova-pro-v1:0", APIKey: "k"},
-		{Model: "bedrock/invoke/anthropic.claude-opus-4-8", APIKey: "k", DropParams: true},
-		{Model: "bedrock/amazon.titan-text-express-v1", APIKey: "k", DropParams: true},
-		{Model: "bedrock/amazon.titan-embed-text-v2:0", APIKey: "k", Fanout: "/f"},
-		{Model: "bedrock/cohere.embed-v4:0", APIKey: "k"},
-	} {
-		t, err := New(p)
-		if err != nil {
-			tb.Fatal(err)
-		}
-		list = append(list, t)
-	}
-	return list
-}
 
 func headers(pairs ...string) func(string) string {
 	h := http.Header{}
@@ -263,61 +190,4 @@ func TestLongErrorsAreCut(t *testing.T) {
 	if _, err := p.Whole([]byte(`{"error":{"message":"` + strings.Repeat("é", 1<<20) + `"}}`)); err == nil || len(err.Message) > 5000 {
 		t.Errorf("%d bytes", len(err.Message))
 	}
-}
-
-// FuzzReply: whatever a provider sends, there is no panic, the cuts do not matter, and the client gets
-// valid events or one valid error.
-func FuzzReply(f *testing.F) {
-	for _, name := range []string{"upstream.sse", "upstream.json", "upstream.txt"} {
-		for _, s := range goldenFiles(f, name) {
-			f.Add(s, uint64(1))
-		}
-	}
-	targets := fuzzTargets(f)
-	chat, _ := Parse(Chat, []byte(`{"model":"m","stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"Hi"}]}`))
-	plain, _ := Parse(Chat, []byte(askWhole))
-	schema, _ := Parse(Chat, []byte(`{"model":"m","stream":true,"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema","json_schema":{"schema":{"type":"object"}}}}`))
-	f.Fuzz(func(t *testing.T, body []byte, seed uint64) {
-		for _, target := range some(targets, body) {
-			for _, r := range []*Request{chat, schema} {
-				whole := fuzzStream(target, r, body, func(rest int) int { return rest })
-				checkStream(t, target.Provider(), whole)
-				rnd := rand.New(rand.NewPCG(seed, 3))
-				if cut := fuzzStream(target, r, body, func(rest int) int { return 1 + rnd.IntN(rest) }); !bytes.Equal(cut, whole) {
-					t.Fatalf("%s: cut:\n%s\nwhole:\n%s", target.Provider(), cut, whole)
-				}
-			}
-			for _, status := range []int{200, 400, 529} {
-				for _, media := range []string{"application/json", "text/event-stream"} {
-					p := target.Reply(plain, "m")
-					p.Begin(status, headers("content-type", media))
-					out, err := p.Whole(bytes.Clone(body))
-					if err != nil {
-						if err.Status < 400 || err.Status > 599 || !json.Valid(err.JSON()) {
-							t.Fatalf("error %d %s", err.Status, err.JSON())
-						}
-					} else if !json.Valid(out) || status != 200 {
-						t.Fatalf("%s: %d: %s", target.Provider(), status, out)
-					}
-				}
-				p := target.Reply(chat, "m")
-				p.Begin(status, headers("content-type", "application/json"))
-				if out, err := p.Whole(bytes.Clone(body)); err == nil {
-					checkStream(t, target.Provider(), out)
-				}
-			}
-		}
-	})
-}
-
-func fuzzStream(target *Target, r *Request, body []byte, cut func(int) int) []byte {
-	p := target.Reply(r, "m")
-	p.Begin(200, headers("content-type", "text/event-stream"))
-	var out []byte
-	for len(body) > 0 {
-		n := cut(len(body))
-		out = p.Events(out, bytes.Clone(body[:n]))
-		body = body[n:]
-	}
-	return p.End(out)
 }

@@ -82,38 +82,3 @@ func TestRequest(t *testing.T) {
 		}
 	}
 }
-
-// FuzzRequest: whatever a client sends, the request stays as it is and what goes upstream is valid JSON.
-func FuzzRequest(f *testing.F) {
-	for _, s := range goldenInputs(f) {
-		f.Add(s)
-	}
-	targets := fuzzTargets(f)
-	f.Fuzz(func(t *testing.T, body []byte) {
-		for _, op := range []Op{Chat, Completion, Embedding} {
-			before := bytes.Clone(body)
-			r, err := Parse(op, body)
-			if err != nil {
-				if !validJSON(err.JSON()) {
-					t.Fatalf("error: %s", err.JSON())
-				}
-				continue
-			}
-			for _, target := range some(targets, body) {
-				out, err := target.Request(r)
-				if !bytes.Equal(before, body) {
-					t.Fatal("the request was modified")
-				}
-				if err != nil {
-					if err.Status < 400 || !validJSON(err.JSON()) {
-						t.Fatalf("error: %d %s", err.Status, err.JSON())
-					}
-					continue
-				}
-				if !validJSON(out.Body) {
-					t.Fatalf("%s: invalid JSON: %s\nof %s", target.Provider(), out.Body, body)
-				}
-			}
-		}
-	})
-}

@@ -179,8 +179,10 @@ func TestSupports(t *testing.T) {
 
 func TestTargetIsSafeForConcurrentUse(t *testing.T) {
 	var group sync.WaitGroup
-	for _, target := range fuzzTargets(t) {
-		for _, in := range goldenInputs(t) {
+	targets, _ := fuzzTargets(t)
+	inputs := goldenFiles(t, "testdata/*/*.txtar", "in.json")
+	for _, target := range targets {
+		for _, in := range inputs {
 			r, err := Parse(Chat, in)
 			if err != nil {
 				continue

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"math/rand/v2"
 	"strings"
 	"testing"
@@ -157,38 +156,6 @@ func TestEventStreamDamage(t *testing.T) {
 	if _, _, ok, err := s.Next(good); ok || err != nil {
 		t.Errorf("after an error: %v %v", ok, err)
 	}
-}
-
-// FuzzEventStream: any cut, same events, and the same as AWS's decoder reads.
-func FuzzEventStream(f *testing.F) {
-	f.Add(sampleStream(f), uint64(1))
-	f.Add([]byte("data: not a frame\n\n"), uint64(2))
-	f.Add(event(f, "a", "b")[:20], uint64(3))
-	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
-		want, wantErr := splitFrames(stream, whole)
-		rnd := rand.New(rand.NewPCG(seed, 4))
-		got, err := splitFrames(stream, func(rest int) int { return 1 + rnd.IntN(min(rest, 300)) })
-		if got != want || (err == nil) != (wantErr == nil) {
-			t.Errorf("in pieces: %v %q, whole: %v %q", err, got, wantErr, want)
-		}
-		if wantErr != nil {
-			return
-		}
-		aws := 0
-		d, r := eventstream.NewDecoder(), bytes.NewReader(stream)
-		for {
-			if _, err := d.Decode(r, nil); err != nil {
-				if !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) && r.Len() > 0 {
-					return // it is stricter about what headers may hold
-				}
-				break
-			}
-			aws++
-		}
-		if n := strings.Count(want, "|true]") + strings.Count(want, "|false]"); n < aws {
-			t.Errorf("%d events, AWS's decoder reads %d", n, aws)
-		}
-	})
 }
 
 func BenchmarkEventStream(b *testing.B) {

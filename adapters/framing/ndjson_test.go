@@ -3,7 +3,6 @@ package framing
 import (
 	"bytes"
 	"errors"
-	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -45,28 +44,6 @@ func TestNDJSONTooLarge(t *testing.T) {
 	if ev, _, ok, err := s.Next([]byte("\n{}\n")); ok || err != nil {
 		t.Errorf("after the error: %v %v", ev, err)
 	}
-}
-
-func FuzzNDJSON(f *testing.F) {
-	for _, s := range []string{"{}\n", "{\"a\":1}\r\n{\"b\":2}\n", "\n\n{}\n{", " \n\t{}"} {
-		f.Add([]byte(s), uint64(1))
-	}
-	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
-		whole, err := splitWith(&NDJSON{}, stream, func(rest int) int { return rest })
-		if err != nil {
-			t.Fatal(err)
-		}
-		rnd := rand.New(rand.NewPCG(seed, 2))
-		for _, cut := range []func(int) int{
-			func(int) int { return 1 },
-			func(rest int) int { return 1 + rnd.IntN(rest) },
-			func(rest int) int { return min(rest, 1+rnd.IntN(5)) },
-		} {
-			if got, err := splitWith(&NDJSON{}, stream, cut); err != nil || got != whole {
-				t.Fatalf("cut: %q %v, whole: %q", got, err, whole)
-			}
-		}
-	})
 }
 
 func BenchmarkNDJSON(b *testing.B) {

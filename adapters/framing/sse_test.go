@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"strings"
 	"testing"
 )
@@ -91,30 +90,6 @@ func TestSSETooLarge(t *testing.T) {
 			t.Errorf("%q: after the error: %v %v", line, ev, err)
 		}
 	}
-}
-
-func FuzzSSE(f *testing.F) {
-	for _, s := range []string{
-		"data: a\n\n", "event: x\r\ndata: a\r\n\r\n", "data: a\ndata: b\n\n: c\n\n", "\xef\xbb\xbfdata:a\r\rdata:b", "data\n\n", "\r\n\r\n",
-	} {
-		f.Add([]byte(s), uint64(1))
-	}
-	f.Fuzz(func(t *testing.T, stream []byte, seed uint64) {
-		whole, err := split(stream, func(rest int) int { return rest })
-		if err != nil {
-			t.Fatal(err)
-		}
-		rnd := rand.New(rand.NewPCG(seed, 2))
-		for _, cut := range []func(int) int{
-			func(int) int { return 1 },
-			func(rest int) int { return 1 + rnd.IntN(rest) },
-			func(rest int) int { return min(rest, 1+rnd.IntN(5)) },
-		} {
-			if got, err := split(stream, cut); err != nil || got != whole {
-				t.Fatalf("cut: %q %v, whole: %q", got, err, whole)
-			}
-		}
-	})
 }
 
 func BenchmarkSSE(b *testing.B) {

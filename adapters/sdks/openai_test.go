@@ -1,4 +1,4 @@
-package adapters
+package sdks
 
 import (
 	"encoding/json"
@@ -15,8 +15,6 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 )
 
-// The providers' own SDKs read what is sent to clients, and the fixtures that stand for providers.
-
 func eachCase(t *testing.T, pattern string, f func(t *testing.T, files map[string]string)) {
 	t.Helper()
 	paths, err := filepath.Glob(pattern)
@@ -32,7 +30,7 @@ func eachCase(t *testing.T, pattern string, f func(t *testing.T, files map[strin
 		for _, file := range a.Files {
 			files[file.Name] = string(file.Data)
 		}
-		t.Run(strings.TrimSuffix(strings.TrimPrefix(path, "testdata/"), ".txtar"), func(t *testing.T) { f(t, files) })
+		t.Run(strings.TrimSuffix(strings.TrimPrefix(path, "../testdata/"), ".txtar"), func(t *testing.T) { f(t, files) })
 	}
 }
 
@@ -44,7 +42,7 @@ func streamOf(body string) *http.Response {
 }
 
 func TestOpenAIReadsEveryAnswer(t *testing.T) {
-	eachCase(t, "testdata/*/*.txtar", func(t *testing.T, files map[string]string) {
+	eachCase(t, "../testdata/*/*.txtar", func(t *testing.T, files map[string]string) {
 		if strings.TrimSpace(files["op"]) != "" {
 			return
 		}
@@ -102,7 +100,7 @@ func readChunks(t *testing.T, body string, files map[string]string) {
 }
 
 func TestAnthropicReadsFixturesAndRequests(t *testing.T) {
-	eachCase(t, "testdata/anthropic/*.txtar", func(t *testing.T, files map[string]string) {
+	eachCase(t, "../testdata/anthropic/*.txtar", func(t *testing.T, files map[string]string) {
 		if body, ok := files["want.request"]; ok && !strings.HasPrefix(body, "refused") {
 			_, body, _ = strings.Cut(body, "\n\n")
 			readParams(t, body)

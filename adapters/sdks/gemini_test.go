@@ -1,4 +1,4 @@
-package adapters
+package sdks
 
 import (
 	"bytes"
@@ -28,7 +28,7 @@ type genaiRequest struct {
 }
 
 // free are the members whose own members are not Google's: they keep their spelling.
-var free = setOf("args", "response", "properties", "responseJsonSchema", "labels", "xNew")
+var free = map[string]bool{"args": true, "response": true, "properties": true, "responseJsonSchema": true, "labels": true, "xNew": true}
 
 // camel spells the members of a request as the SDK does; Google takes both spellings.
 func camel(v any, inFree bool) any {
@@ -65,7 +65,7 @@ func camel(v any, inFree bool) any {
 
 func TestGoogleReadsRequests(t *testing.T) {
 	for _, provider := range []string{"gemini", "vertex_ai"} {
-		eachCase(t, "testdata/"+provider+"/*.txtar", func(t *testing.T, files map[string]string) {
+		eachCase(t, "../testdata/"+provider+"/*.txtar", func(t *testing.T, files map[string]string) {
 			head, body, ok := strings.Cut(files["want.request"], "\n\n")
 			if !ok || !strings.Contains(strings.ToLower(head), "generatecontent") {
 				return
@@ -103,7 +103,7 @@ func TestGoogleReadsRequests(t *testing.T) {
 
 func TestGoogleReadsFixtures(t *testing.T) {
 	for _, provider := range []string{"gemini", "vertex_ai"} {
-		eachCase(t, "testdata/"+provider+"/*.txtar", func(t *testing.T, files map[string]string) {
+		eachCase(t, "../testdata/"+provider+"/*.txtar", func(t *testing.T, files map[string]string) {
 			if !strings.Contains(strings.ToLower(files["want.request"]), "generatecontent") || strings.Contains(files["want.usage"], "error ") {
 				return
 			}
