@@ -53,6 +53,8 @@ type Call struct {
 	upstreamFailed  bool            // the answering attempt had a status of 400 or more
 	unreached       bool            // the last attempt never reached its provider
 	failure         *apierror.Error // what the client was told, if it was an error
+	together        bool            // the request's headers are answered with its body
+	gathered        []byte          // pieces of that body, until its last has come
 	refused         bool            // sluice itself has answered: no message may follow
 	done            bool            // the answer's last byte has been handed over
 	last            wire.Kind       // of the message before

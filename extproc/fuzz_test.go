@@ -37,6 +37,9 @@ var pieces = []*extprocv3.ProcessingRequest{
 	{Request: &extprocv3.ProcessingRequest_RequestTrailers{RequestTrailers: &extprocv3.HttpTrailers{}}},
 	{Request: &extprocv3.ProcessingRequest_ResponseTrailers{ResponseTrailers: &extprocv3.HttpTrailers{}}},
 	{},
+	togetherHeaders(goodHeaders()),
+	bodyPiece(body[:9], false),
+	bodyPiece(body[9:], true),
 }
 
 // FuzzConversation plays messages in any order, and lets some be garbage: nothing panics, the call ends,
@@ -48,6 +51,8 @@ func FuzzConversation(f *testing.F) {
 	f.Add(false, []byte{1, 5, 11})
 	f.Add(false, []byte{3, 7, 12})
 	f.Add(true, []byte{0, 3})
+	f.Add(false, []byte{21, 22, 23, 7, 12})
+	f.Add(false, []byte{21, 22, 18, 8, 13, 15})
 	f.Add(false, []byte{0xff, 3, 0x12, 1, 0, 3})
 	s := testServer(f)
 	f.Fuzz(func(t *testing.T, upstream bool, script []byte) {

@@ -4,6 +4,7 @@ import (
 	"strconv"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
@@ -35,6 +36,8 @@ func outgoing(r *wire.Reply, out *adapters.Outgoing) {
 	for _, header := range out.Headers {
 		r.SetHeader(header.Name, header.Value)
 	}
-	r.SetHeader("content-length", strconv.Itoa(len(out.Body)))
+	length := strconv.Itoa(len(out.Body))
+	r.SetHeader("content-length", length)
+	r.SetHeader(names.HeaderLength, length)
 	r.Replace, r.Body = true, out.Body
 }

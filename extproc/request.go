@@ -13,6 +13,7 @@ import (
 
 // onRequestHeaders answers a bad key before its body is read.
 func (c *Call) onRequestHeaders(m *wire.Message) *wire.Reply {
+	c.together = m.Together
 	if err := c.identify(m.Headers); err != nil {
 		return c.refuse(err)
 	}
@@ -22,12 +23,32 @@ func (c *Call) onRequestHeaders(m *wire.Message) *wire.Reply {
 	if n, err := strconv.ParseInt(c.headers.Get("content-length"), 10, 64); err == nil && n > c.server.MaxBody {
 		return c.refuse(apierror.New(apierror.TooLarge, 413, "the request body has %d bytes; at most %d are taken", n, c.server.MaxBody))
 	}
+	if c.together {
+		return nil
+	}
 	return pass(wire.RequestHeaders)
 }
 
+// gather takes a piece of the body of a request whose headers wait for it. The last one, or a trailer, admits the call.
+func (c *Call) gather(m *wire.Message) *wire.Reply {
+	body := m.Body
+	if c.gathered != nil || !m.EndOfStream {
+		c.gathered = append(c.gathered, body...)
+		body = c.gathered
+	}
+	if int64(len(body)) > c.server.MaxBody {
+		return c.refuse(apierror.New(apierror.TooLarge, 413, "the request body has more than %d bytes", c.server.MaxBody))
+	}
+	if !m.EndOfStream && m.Kind != wire.RequestTrailers {
+		return nil
+	}
+	c.gathered = nil
+	return c.onRequestBody(body)
+}
+
 // onRequestBody admits the call and sends its first attempt on its way, translated.
-func (c *Call) onRequestBody(m *wire.Message) *wire.Reply {
-	if err := c.admit(m.Body); err != nil {
+func (c *Call) onRequestBody(body []byte) *wire.Reply {
+	if err := c.admit(body); err != nil {
 		return c.refuse(err)
 	}
 	if err := c.reserveMoney(); err != nil {
@@ -91,7 +112,11 @@ func (c *Call) refuse(e *apierror.Error) *wire.Reply {
 
 // dispatch tells Envoy the plan, and the first attempt's request.
 func (c *Call) dispatch(out *adapters.Outgoing) *wire.Reply {
-	r := reply(wire.RequestBody, 10+len(out.Headers))
+	to := wire.RequestBody
+	if c.together {
+		to = wire.RequestHeaders
+	}
+	r := reply(to, 11+len(out.Headers))
 	c.steer(r)
 	outgoing(r, out)
 	dropOthers(r, c.headers)

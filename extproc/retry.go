@@ -70,7 +70,6 @@ func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, i
 	c.depart(n)
 	r := reply(wire.RequestHeaders, 6+len(out.Headers))
 	outgoing(r, out)
-	r.SetHeader(names.HeaderLength, strconv.Itoa(len(out.Body)))
 	// The header map is the one that the attempt before has filled: its credentials go.
 	dropOthers(r, in.Headers)
 	if c.watch != "" {

@@ -164,6 +164,9 @@ func ended(err error) error {
 
 // answer is the reply to one message, or an error that fails the call closed.
 func (c *Call) answer(in *wire.Message) (*wire.Reply, error) {
+	if c.together && c.refused && (in.Kind == wire.RequestBody || in.Kind == wire.RequestTrailers) {
+		return nil, nil // it was on its way already
+	}
 	if !c.expects(in.Kind) {
 		return nil, fmt.Errorf("Envoy sent message %d after message %d", in.Kind, c.last)
 	}
@@ -172,12 +175,18 @@ func (c *Call) answer(in *wire.Message) (*wire.Reply, error) {
 	case wire.RequestHeaders:
 		return c.onRequestHeaders(in), nil
 	case wire.RequestBody:
-		return c.onRequestBody(in), nil
+		if c.together {
+			return c.gather(in), nil
+		}
+		return c.onRequestBody(in.Body), nil
 	case wire.ResponseHeaders:
 		return c.onResponseHeaders(in), nil
 	case wire.ResponseBody:
 		return c.onResponseBody(in)
 	case wire.RequestTrailers, wire.ResponseTrailers:
+		if c.together && in.Kind == wire.RequestTrailers {
+			return c.gather(in), nil
+		}
 		return pass(in.Kind), nil
 	}
 	return nil, errors.New("Envoy sent a message that this version of sluice does not know")
@@ -190,7 +199,7 @@ func (c *Call) expects(k wire.Kind) bool {
 	case c.refused, c.finished && k != wire.ResponseTrailers:
 		return false
 	case k == wire.RequestBody:
-		return c.key != nil && c.last < k
+		return c.key != nil && (c.last < k || c.together && c.last == k && c.plan == nil)
 	case k == wire.ResponseBody:
 		return c.last <= k
 	}

@@ -47,6 +47,20 @@ func routerProcessor(m Model) *extprocv3.ExternalProcessor {
 	return p
 }
 
+// together is the mode for requests whose body is known to be small: it is sent to the processor with the headers,
+// which saves an exchange, and one reply replaces both. A large one is kept in Envoy until its headers were answered.
+func together() *extprocv3.ExtProcPerRoute {
+	return &extprocv3.ExtProcPerRoute{Override: &extprocv3.ExtProcPerRoute_Overrides{Overrides: &extprocv3.ExtProcOverrides{
+		ProcessingMode: &mode{
+			RequestHeaderMode:   extprocv3.ProcessingMode_SEND,
+			RequestBodyMode:     extprocv3.ProcessingMode_FULL_DUPLEX_STREAMED,
+			RequestTrailerMode:  extprocv3.ProcessingMode_SEND, // this mode wants it
+			ResponseHeaderMode:  extprocv3.ProcessingMode_SEND,
+			ResponseBodyMode:    extprocv3.ProcessingMode_STREAMED,
+			ResponseTrailerMode: extprocv3.ProcessingMode_SKIP,
+		}}}}
+}
+
 // upstreamProcessor is the ext_proc filter that translates the attempts after the first.
 func upstreamProcessor(m Model) *extprocv3.ExternalProcessor {
 	p := processor(m, names.FilterUpstream)
@@ -93,10 +107,6 @@ func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
 	if err != nil {
 		return nil, err
 	}
-	length, err := onRetry("envoy.filters.http.header_mutation", lengthOfRetry())
-	if err != nil {
-		return nil, err
-	}
 	verdicts, err := onWatched(verdictProcessor(m))
 	if err != nil {
 		return nil, err
@@ -107,7 +117,6 @@ func upstreamFilters(m Model) ([]*hcmv3.HttpFilter, error) {
 	}
 	return httpFilters(
 		named{"sluice.retry_translation", retries},
-		named{"sluice.length", length},
 		// An answer meets these from the end: it is whole before it is judged.
 		named{"sluice.verdict", verdicts},
 		named{"sluice.whole", whole},

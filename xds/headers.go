@@ -34,27 +34,22 @@ func allowList() *headermutationv3.HeaderMutation {
 		SafeRegex: &matcherv3.RegexMatcher{Regex: noneOf(keep)}}}))
 }
 
-func removeHeaders(header ...string) *headermutationv3.HeaderMutation {
-	var all []*mutationv3.HeaderMutation
-	for _, name := range header {
-		all = append(all, removeNamed(name))
-	}
-	return mutation(all...)
-}
-
 // between removes what is between Envoy and sluice: from requests, and from answers, where a provider has no
 // business to send it.
 func between() *headermutationv3.HeaderMutation {
-	out := removeHeaders(names.HeaderAttempt, names.HeaderGroup, names.HeaderProto, names.HeaderWatch, names.HeaderLength)
+	out := mutation(lengthOfBody())
+	for _, name := range []string{names.HeaderAttempt, names.HeaderGroup, names.HeaderProto, names.HeaderWatch, names.HeaderLength} {
+		out.Mutations.RequestMutations = append(out.Mutations.RequestMutations, removeNamed(name))
+	}
 	out.Mutations.ResponseMutations = []*mutationv3.HeaderMutation{removeNamed(names.HeaderVerdict)}
 	return out
 }
 
-// lengthOfRetry gives a replaced body's request the length of its body.
-func lengthOfRetry() *headermutationv3.HeaderMutation {
-	return mutation(&mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
+// lengthOfBody gives a request the length of its body where Envoy took it away with the client's.
+func lengthOfBody() *mutationv3.HeaderMutation {
+	return &mutationv3.HeaderMutation{Action: &mutationv3.HeaderMutation_Append{Append: &corev3.HeaderValueOption{
 		Header:       &corev3.HeaderValue{Key: "content-length", Value: "%REQ(" + names.HeaderLength + ")%"},
-		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD}}})
+		AppendAction: corev3.HeaderValueOption_OVERWRITE_IF_EXISTS_OR_ADD}}}
 }
 
 func mutation(all ...*mutationv3.HeaderMutation) *headermutationv3.HeaderMutation {

@@ -176,14 +176,20 @@ func retryPolicy(m Model) (*routev3.RetryPolicy, error) {
 // name a group, nothing leaves.
 func firstPass(m Model) ([]*routev3.Route, error) {
 	out := []*routev3.Route{lostRoute()}
+	together, err := perFilter(map[string]proto.Message{filterExtProc: together()})
+	if err != nil {
+		return nil, err
+	}
 	for _, path := range ModelPaths {
 		fulls := []string{"/v1" + path, path}
 		if path == "/rerank" {
 			fulls = append(fulls, "/v2/rerank")
 		}
 		for _, full := range fulls {
-			out = append(out, modelRoute(full, min(m.Limits.Body, names.StreamBody), contentLengthUpTo(names.StreamBody/2)),
-				modelRoute(full, m.Limits.Body))
+			small := modelRoute(full, min(m.Limits.Body, names.StreamBody), contentLengthUpTo(names.StreamBody/2))
+			small.TypedPerFilterConfig = together
+			small.GetRoute().IdleTimeout = durationpb.New(m.Timeouts.Upload)
+			out = append(out, small, modelRoute(full, m.Limits.Body))
 		}
 	}
 	api, err := apiRoute()

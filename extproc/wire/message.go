@@ -55,6 +55,8 @@ type Message struct {
 	EndOfStream bool
 	Attributes  Attributes
 	Call        string // the call's id, where Envoy was asked to send it along
+	// Together, of a call's first message: the body follows without a reply to the headers.
+	Together bool
 }
 
 var errMalformed = errors.New("ext_proc: the message is not a valid ProcessingRequest")
@@ -65,6 +67,9 @@ var kinds = [8]Kind{2: RequestHeaders, 3: ResponseHeaders, 4: RequestBody, 5: Re
 const (
 	fieldMetadataContext = 8
 	fieldAttributes      = 9
+	fieldProtocol        = 11
+
+	fullDuplexStreamed = 4 // ProcessingMode.FULL_DUPLEX_STREAMED
 )
 
 // unmarshal reads b, which the message keeps.
@@ -77,6 +82,8 @@ func (m *Message) unmarshal(b []byte) error {
 			return m.attributes(f.bytes)
 		case f.num == fieldMetadataContext:
 			return m.metadata(f.bytes)
+		case f.num == fieldProtocol:
+			return m.protocol(f.bytes)
 		case int(f.num) < len(kinds) && kinds[f.num] != Other:
 			m.Kind, m.Headers, m.Body, m.EndOfStream = kinds[f.num], nil, nil, false
 			switch m.Kind {
@@ -160,6 +167,16 @@ func (m *Message) attributes(entry []byte) error {
 			return err
 		}
 		return m.attribute(string(name), v)
+	})
+}
+
+// protocol reads ProtocolConfiguration: of it the mode of the request's body.
+func (m *Message) protocol(b []byte) error {
+	return fields(b, func(f field) error {
+		if f.is(1, protowire.VarintType) {
+			m.Together = f.n == fullDuplexStreamed
+		}
+		return nil
 	})
 }
 

@@ -123,6 +123,8 @@ func envoys() []*extprocv3.ProcessingRequest {
 				names.KeyGroup: structpb.NewStringValue("g"), names.KeyCall: structpb.NewStringValue("the call")}}}}},
 		{Request: &extprocv3.ProcessingRequest_ResponseHeaders{ResponseHeaders: headers}, Attributes: attributes},
 		{Request: &extprocv3.ProcessingRequest_RequestBody{RequestBody: body}, ProtocolConfig: &extprocv3.ProtocolConfiguration{RequestBodyMode: 2}},
+		{Request: &extprocv3.ProcessingRequest_RequestHeaders{RequestHeaders: headers}, ProtocolConfig: &extprocv3.ProtocolConfiguration{
+			RequestBodyMode: modev3.ProcessingMode_FULL_DUPLEX_STREAMED, ResponseBodyMode: modev3.ProcessingMode_STREAMED}},
 		{Request: &extprocv3.ProcessingRequest_ResponseBody{ResponseBody: &extprocv3.HttpBody{}}},
 		{Request: &extprocv3.ProcessingRequest_RequestTrailers{RequestTrailers: &extprocv3.HttpTrailers{}}},
 		{Request: &extprocv3.ProcessingRequest_ResponseTrailers{ResponseTrailers: &extprocv3.HttpTrailers{}}},
@@ -158,6 +160,7 @@ func plain(p *extprocv3.ProcessingRequest) Message {
 	case *extprocv3.ProcessingRequest_ResponseTrailers:
 		m.Kind = ResponseTrailers
 	}
+	m.Together = p.GetProtocolConfig().GetRequestBodyMode() == modev3.ProcessingMode_FULL_DUPLEX_STREAMED
 	m.Call = p.GetMetadataContext().GetFilterMetadata()[names.NamespaceLane].GetFields()[names.KeyCall].GetStringValue()
 	f := p.GetAttributes()[names.AttrFilter].GetFields()
 	m.Attributes = Attributes{Cluster: f[names.AttrCluster].GetStringValue(), CodeDetails: f[names.AttrCodeDetails].GetStringValue(),
