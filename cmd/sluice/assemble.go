@@ -361,7 +361,7 @@ func routeSettings(c *config.Config) route.Settings {
 	for name, alias := range c.Router.Aliases {
 		s.Aliases[name] = route.Alias{Group: alias.Group, Hidden: alias.Hidden}
 	}
-	s.InferProvider = adapters.ProviderOf
+	s.InferProvider, s.NamesTold = adapters.ProviderOf, true
 	return s
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -43,28 +44,40 @@ func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, 
 		a.snapshot.Timeout = opts.requestTimeout
 	}
 	if opts.explain != "" {
-		if err := explain(stdout, a, nil, opts.explain, time.Now()); err != nil {
+		err := explain(stdout, a, nil, opts.explain, time.Now())
+		switch {
+		case errors.Is(err, errNobodyServes):
+			return 1
+		case err != nil:
 			fmt.Fprintf(stderr, "writing the report: %s\n", err)
 			return 1
 		}
-		return 0
+		return startable(c, opts.config, stderr)
 	}
 	plans := makePlans(a)
 	w.groups(a, plans)
 	w.calls(a, plans)
 	w.routes(a)
-	w.guardrails(c)
 	w.warnings(c, append(opts.notices, a.warnings...))
-	if len(c.Guardrails) > 0 {
-		w.printf("%s is valid: %s. It does not start yet: %s cannot be loaded.\n", opts.config, a.summary(), plural(len(c.Guardrails), "guardrail"))
-	} else {
+	if len(c.Guardrails) == 0 {
 		w.printf("%s is valid: %s.\n", opts.config, a.summary())
 	}
 	if w.err != nil {
 		fmt.Fprintf(stderr, "writing the report: %s\n", w.err)
 		return 1
 	}
-	return 0
+	return startable(c, opts.config, stderr)
+}
+
+// startable says what else would keep a gateway from starting with a configuration that can be read, as a start
+// would. The result is the exit status.
+func startable(c *config.Config, file string, stderr io.Writer) int {
+	err := refuseGuardrails(c)
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(stderr, "%s\n\n%s can be read, but the gateway would not start with it.\n", err, file)
+	return 1
 }
 
 // plan is what a call to one group would try.
@@ -186,14 +199,6 @@ func (p *printer) routes(a *assembly) {
 	})
 }
 
-// guardrails tells which would keep the gateway from starting. None is built yet.
-func (p *printer) guardrails(c *config.Config) {
-	for _, g := range c.Guardrails {
-		p.printf("warning %s:%d: guardrail %s (%s) is not built yet: the gateway refuses to start with a guardrail that it cannot load; remove it to start without\n",
-			g.File, g.Line, g.Name, g.Kind)
-	}
-}
-
 func (p *printer) warnings(c *config.Config, more []string) {
 	if c == nil {
 		return
@@ -204,7 +209,7 @@ func (p *printer) warnings(c *config.Config, more []string) {
 	for _, m := range more {
 		p.printf("warning %s\n", m)
 	}
-	if len(c.Warnings)+len(more)+len(c.Guardrails) > 0 {
+	if len(c.Warnings)+len(more) > 0 {
 		p.printf("\n")
 	}
 }

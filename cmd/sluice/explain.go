@@ -1,16 +1,22 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"strings"
 	"time"
 
+	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
 // The call that an explanation counts the cost of.
 const exampleInput, exampleOutput = 1000, 500
+
+// errNobodyServes is what an explanation of a model ends in that nobody has, not even the default fallbacks. What
+// was written says so already.
+var errNobodyServes = errors.New("no such model")
 
 // explain says what a call to a model would try, who in which order and why, who is left out until when, and
 // what it would cost. health is that of the running gateway; nil: nothing is known of it.
@@ -20,7 +26,7 @@ func explain(w io.Writer, a *assembly, health *route.Health, model string, now t
 	group, known := table.Resolve(model)
 	switch {
 	case !known:
-		p.printf("No model group is called %q, and no wildcard or alias serves it.\n", model)
+		p.printf("No model group is called %q, and no wildcard or alias serves it.%s\n", model, a.suggest(model))
 	case group != model:
 		p.printf("%s is served by the model group %s.\n", model, group)
 	}
@@ -30,6 +36,9 @@ func explain(w io.Writer, a *assembly, health *route.Health, model string, now t
 	if err != nil {
 		p.printf("A call would be refused: %d, %s\n", err.Status, err.Message)
 		p.members(a, health, group, now)
+		if !known && p.err == nil {
+			return errNobodyServes
+		}
 		return p.err
 	}
 	p.printf("A call to %s would try this, as long as attempts fail%s:\n", model, strategyOf(table, plan))
@@ -45,6 +54,26 @@ func explain(w io.Writer, a *assembly, health *route.Health, model string, now t
 		p.printf("\nThis is what the file says. Who rests or is full at this moment, the running gateway knows: add --url http://HOST:PORT\n")
 	}
 	return p.err
+}
+
+// mostNamed bounds the models that are listed for somebody who has asked for another.
+const mostNamed = 20
+
+// suggest tells which models there are, the one that was probably meant first.
+func (a *assembly) suggest(model string) string {
+	names, _ := a.snapshot.Table.Aliases()
+	names = append(a.config.Groups(), names...)
+	if near := config.Near(model, names); near != "" {
+		return fmt.Sprintf(" Did you mean %s?", near)
+	}
+	if len(names) == 0 {
+		return " There are no models."
+	}
+	more := ""
+	if n := len(names) - mostNamed; n > 0 {
+		names, more = names[:mostNamed], fmt.Sprintf(" and %d more", n)
+	}
+	return " The models here: " + strings.Join(names, ", ") + more + "."
 }
 
 // members says of each deployment of a group why it takes no call.

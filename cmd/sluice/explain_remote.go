@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -16,6 +17,19 @@ import (
 
 // explainTimeout bounds the question to a running gateway.
 const explainTimeout = 10 * time.Second
+
+// told is the message of an error in OpenAI's shape, or the whole text.
+func told(text []byte) string {
+	var answer struct {
+		Error struct {
+			Message string `json:"message"`
+		} `json:"error"`
+	}
+	if json.Unmarshal(text, &answer) == nil && answer.Error.Message != "" {
+		return answer.Error.Message
+	}
+	return strings.TrimSpace(string(text))
+}
 
 // explainRemote has the gateway at o.url explain a call: it knows who rests.
 func explainRemote(o options, stdout io.Writer, env func(string) (string, bool)) error {
@@ -54,7 +68,7 @@ func explainRemote(o options, stdout io.Writer, env func(string) (string, bool))
 		return fmt.Errorf("the gateway at %s broke off: %w", o.url, err)
 	}
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("the gateway at %s answers %s: %s", o.url, answer.Status, strings.TrimSpace(string(text)))
+		return fmt.Errorf("the gateway at %s answers %s: %s", o.url, answer.Status, told(text))
 	}
 	_, err = stdout.Write(text)
 	return err

@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"google.golang.org/grpc"
@@ -17,6 +18,7 @@ import (
 	"github.com/sluicegw/sluice/cmd/sluice/demo"
 	"github.com/sluicegw/sluice/envoy"
 	"github.com/sluicegw/sluice/extproc"
+	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/admin"
 )
 
@@ -127,6 +129,9 @@ func (r *instance) api() *admin.Server {
 		Explain: func(model string) ([]byte, error) {
 			var text bytes.Buffer
 			err := explain(&text, g.current.Load(), g.health, model, time.Now())
+			if errors.Is(err, errNobodyServes) {
+				return nil, apierror.New(apierror.NotFound, http.StatusNotFound, "%s", strings.TrimSpace(text.String()))
+			}
 			return text.Bytes(), err
 		},
 		Database: r.databaseState,

@@ -104,7 +104,7 @@ type Options struct {
 	Version  string
 	Log      *slog.Logger
 	// Standings are the deployments as they stand and the newest events, newest first; Explain is what a call
-	// to a model would try, as text. nil: their paths are 404.
+	// to a model would try, as text; an *apierror.Error of it is the answer. nil: their paths are 404.
 	Standings func() ([]Standing, []HealthEvent)
 	Explain   func(model string) ([]byte, error)
 

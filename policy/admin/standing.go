@@ -1,6 +1,7 @@
 package admin
 
 import (
+	"errors"
 	"net/http"
 	"time"
 
@@ -52,7 +53,11 @@ func (s *Server) explain(w http.ResponseWriter, r *http.Request) *apierror.Error
 		return apierror.New(apierror.BadRequest, http.StatusBadRequest, "say which model: /health/explain?model=NAME")
 	}
 	text, err := s.o.Explain(model)
-	if err != nil {
+	var told *apierror.Error
+	switch {
+	case errors.As(err, &told):
+		return told
+	case err != nil:
 		return apierror.New(apierror.Internal, http.StatusInternalServerError, "the plan could not be explained: %s", err)
 	}
 	w.Header().Set("content-type", "text/plain; charset=utf-8")

@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/sluicegw/sluice/internal/apierror"
 )
 
 func TestHealthEvents(t *testing.T) {
@@ -15,7 +17,12 @@ func TestHealthEvents(t *testing.T) {
 		return []Standing{{ID: "d1", Model: "gpt", State: "out", Until: &until, Why: "cooling down after 500 internal", Streak: 1}},
 			[]HealthEvent{{At: until.Add(-5 * time.Second), Kind: "out", Deployment: "d1", Model: "gpt", Until: &until, Why: "500 internal", Status: 500, Streak: 1}}
 	}
-	o.Explain = func(model string) ([]byte, error) { return []byte("the plan of " + model + "\n"), nil }
+	o.Explain = func(model string) ([]byte, error) {
+		if model == "nobody" {
+			return nil, apierror.New(apierror.NotFound, 404, "did you mean somebody?")
+		}
+		return []byte("the plan of " + model + "\n"), nil
+	}
 	s := New(o)
 	for _, tt := range []struct {
 		path, token string
@@ -28,6 +35,7 @@ func TestHealthEvents(t *testing.T) {
 		{"/health/events", "", 401, "auth_error"},
 		{"/health/explain?model=a%2Fb", master, 200, "the plan of a/b"},
 		{"/health/explain", master, 400, "say which model"},
+		{"/health/explain?model=nobody", master, 404, "did you mean somebody?"},
 		{"/health/explain?model=gpt", "sk-only-gpt", 401, "auth_error"},
 	} {
 		r := httptest.NewRequest(http.MethodGet, tt.path, nil)

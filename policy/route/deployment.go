@@ -76,6 +76,8 @@ type Settings struct {
 	// Fallbacks maps a group to the groups that follow it; "*" is for groups without an entry.
 	Fallbacks map[string][]string
 	Aliases   map[string]Alias
+	// NamesTold: whoever read the settings has told already of fallbacks and aliases whose group nobody has.
+	NamesTold bool
 	// ContextFallbacks and PolicyFallbacks are the same for prompts that are too long and for content that is
 	// refused. With an entry for any group, such failures take these alone; with none, the ordinary ones.
 	ContextFallbacks, PolicyFallbacks map[string][]string

@@ -13,11 +13,11 @@ const anyGroup = "*"
 func (t *Table) addFallbacks() {
 	for _, from := range slices.Sorted(maps.Keys(t.settings.Fallbacks)) {
 		if from != anyGroup && !t.known(from) {
-			t.warn("fallbacks of %q have no effect: no model group has that name", from)
+			t.warnName("fallbacks of %q have no effect: no model group has that name", from)
 		}
 		for _, to := range t.settings.Fallbacks[from] {
 			if _, ok := t.fallbackTarget(to); !ok {
-				t.warn("fallback %q of %q is skipped: no model group has that name", to, from)
+				t.warnName("fallback %q of %q is skipped: no model group has that name", to, from)
 			}
 		}
 	}

@@ -63,6 +63,13 @@ func (t *Table) warn(format string, args ...any) {
 	t.warnings = append(t.warnings, fmt.Sprintf(format, args...))
 }
 
+// warnName is warn about a name in a fallback or an alias.
+func (t *Table) warnName(format string, args ...any) {
+	if !t.settings.NamesTold {
+		t.warn(format, args...)
+	}
+}
+
 func (t *Table) addDeployments(deployments []Deployment) (faults []error) {
 	ids := make(map[string]bool, len(deployments))
 	for i := range deployments {
@@ -147,7 +154,7 @@ func (t *Table) addAliases() {
 		// Looked up without aliases: one alias does not lead to another, in LiteLLM neither.
 		found, ok := t.find(to, false)
 		if !ok {
-			t.warn("model_group_alias %q has no effect: %q is no model group", name, to)
+			t.warnName("model_group_alias %q has no effect: %q is no model group", name, to)
 			continue
 		}
 		t.aliases[name] = found

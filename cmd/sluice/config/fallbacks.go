@@ -131,16 +131,25 @@ func (c *callable) serves(name string) bool {
 }
 
 // fallbackTargets checks the fallbacks against the groups, once both are known, and adds a hidden
-// deployment for each provider/model that no group serves.
+// deployment for each provider/model that no group serves. A name that nobody has is a fault only where no model can
+// be made at run time.
 func (r *reader) fallbackTargets(c *Config) {
 	known := c.callable()
+	until := " until somebody makes a model of that name"
+	if c.General.ModelsFixed {
+		until = ""
+	}
 	for _, t := range r.targetsSeen {
 		if known.serves(t.name) || len(r.faults) >= maxFaults {
 			continue
 		}
 		provider, model, isRaw := strings.Cut(t.name, "/")
 		if !isRaw || provider == "" || model == "" || strings.ContainsAny(t.name, " \t*") {
-			r.fault(t.v, t.path, "%s is neither a model group nor a provider/model%s", r.describe(t.v), didYouMean(t.name, known.names))
+			if c.General.ModelsFixed || t.name == "" || strings.ContainsAny(t.name, " \t*") {
+				r.fault(t.v, t.path, "%s is neither a model group nor a provider/model%s", r.describe(t.v), didYouMean(t.name, known.names))
+			} else {
+				r.warn(t.v, t.path, "%s is neither a model group nor a provider/model: it is left out%s%s", r.describe(t.v), until, r.hint(t.name, known.names))
+			}
 			continue
 		}
 		known.exact[t.name] = true
@@ -150,12 +159,12 @@ func (r *reader) fallbackTargets(c *Config) {
 	}
 	for _, alias := range sortedNames(c.Router.Aliases) {
 		if group := c.Router.Aliases[alias].Group; !known.serves(group) {
-			r.warn(r.aliasAt[alias], "router_settings.model_group_alias."+printable(alias), "there is no model group %s%s", printable(group), r.hint(group, known.names))
+			r.warn(r.aliasAt[alias], "router_settings.model_group_alias."+printable(alias), "there is no model group %s: the alias has no effect%s%s", printable(group), until, r.hint(group, known.names))
 		}
 	}
 	for _, s := range r.sources {
 		if s.name != "*" && !known.serves(s.name) {
-			r.warn(s.v, s.path, "there is no model group %s, so its fallbacks are never used%s", printable(s.name), r.hint(s.name, known.names))
+			r.warn(s.v, s.path, "there is no model group %s, so its fallbacks are not used%s%s", printable(s.name), until, r.hint(s.name, known.names))
 		}
 	}
 }
