@@ -19,7 +19,7 @@ var gatewayFields = setOf(
 	"extra_body", "drop_params", "additional_drop_params", "allowed_openai_params",
 	// routing
 	"fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "context_window_fallback_dict",
-	"disable_fallbacks", "num_retries", "max_fallbacks", "fallback_depth", "retry_policy", "retry_strategy",
+	"disable_fallbacks", "num_retries", "max_fallbacks", "fallback_depth", "retry_after", "retry_policy", "retry_strategy",
 	"routing_strategy", "cooldown_time", "allowed_model_region", "enable_tag_filtering", "fastest_response",
 	"model_list", "model_info", "base_model", "specific_deployment", "rpm", "tpm", "max_parallel_requests",
 	"weight", "order", "tags", "tag_regex", "silent_model", "use_in_pass_through",

@@ -136,6 +136,16 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 	if a.Fallbacks, err = c.ownFallbacks(r); err != nil {
 		return a, err
 	}
+	if a.Lists, err = c.ownLists(r); err != nil {
+		return a, err
+	}
+	c.windows = c.snapshot.Windows || len(a.Lists.Context) > 0
+	if a.MaxFallbacks, err = wishedCount("max_fallbacks", r.Field("max_fallbacks"), ""); err != nil {
+		return a, err
+	}
+	if c.way.least, err = wishedWait(r.Field("retry_after")); err != nil {
+		return a, err
+	}
 	if string(r.Field("disable_fallbacks")) == "true" {
 		a.Fallbacks = []route.Override{} // none, which replaces the configured ones
 	}
@@ -194,6 +204,14 @@ func nameable(param, model string) *apierror.Error {
 const mostRetries = 10
 
 func wishedRetries(field []byte, header string) (*int, *apierror.Error) {
+	n, err := wishedCount("num_retries", field, header)
+	if n != nil {
+		*n = min(*n, mostRetries)
+	}
+	return n, err
+}
+
+func wishedCount(name string, field []byte, header string) (*int, *apierror.Error) {
 	text := header
 	if field != nil {
 		text = string(field)
@@ -203,10 +221,22 @@ func wishedRetries(field []byte, header string) (*int, *apierror.Error) {
 	}
 	n, err := strconv.Atoi(text)
 	if err != nil || n < 0 {
-		return nil, invalid("num_retries", "num_retries must be a whole number, 0 or more, not %.40s", text)
+		return nil, invalid(name, "%s must be a whole number, 0 or more, not %.40s", name, text)
 	}
-	n = min(n, mostRetries)
 	return &n, nil
+}
+
+// wishedWait reads retry_after: seconds to wait at least before a deployment is asked again.
+func wishedWait(field []byte) (time.Duration, *apierror.Error) {
+	text := strings.Trim(string(field), `"`)
+	if text == "" || text == "null" || text == "0" {
+		return 0, nil
+	}
+	seconds, err := strconv.ParseFloat(text, 64)
+	if err != nil || !(seconds >= 0) || seconds > mostPause.Seconds() {
+		return 0, invalid("retry_after", "retry_after must be a number of seconds between 0 and %g, not %.40s", mostPause.Seconds(), text)
+	}
+	return time.Duration(seconds * float64(time.Second)), nil
 }
 
 // wishedTimeout reads seconds.

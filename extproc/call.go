@@ -36,6 +36,7 @@ type Call struct {
 	plan    *route.Plan
 	way     way
 	leg     leg
+	windows bool                // prompts are counted before a deployment is planned whose context window is known
 	changed []*adapters.Request // by number of the client's own fallbacks: the request with their fields
 	timed   bool                // the call may use clusters with a timeout built in
 	counted struct {            // the prompt that was counted last
@@ -177,9 +178,13 @@ func (c *Call) log(r observe.CallRecord) {
 	if c.server.Log == nil || !c.server.Log.Enabled(context.Background(), slog.LevelDebug) {
 		return
 	}
+	var denied []string
+	if c.failure != nil && c.plan != nil {
+		denied = c.plan.Denied
+	}
 	c.server.Log.Debug("call", "call", c.clientID, "op", c.op.String(), "model", r.Group, "deployment", r.Deployment,
 		"status", r.Status, "kind", string(r.Kind), "stream", r.Stream, "attempt", c.answering,
-		"duration", r.Duration.Round(time.Microsecond), "input_tokens", r.InputTokens, "output_tokens", r.OutputTokens)
+		"duration", r.Duration.Round(time.Microsecond), "input_tokens", r.InputTokens, "output_tokens", r.OutputTokens, "fallbacks_denied", denied)
 }
 
 // delivered tells whether the client has all of its answer. Of a stream it has when the last event was handed

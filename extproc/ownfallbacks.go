@@ -26,6 +26,9 @@ func (c *Call) ownFallbacks(r *adapters.Request) ([]route.Override, *apierror.Er
 	if len(items) > mostOwnFallbacks {
 		return nil, invalid("fallbacks", "fallbacks has %d entries; at most %d are taken", len(items), mostOwnFallbacks)
 	}
+	if len(items) > 0 && allLists(items) {
+		return nil, nil // ownLists'
+	}
 	out := make([]route.Override, 0, len(items))
 	for i, item := range items {
 		var own route.Override
@@ -55,6 +58,75 @@ func (c *Call) ownFallbacks(r *adapters.Request) ([]route.Override, *apierror.Er
 		}
 	}
 	return out, nil
+}
+
+// ownLists reads the client's own fallbacks in the configuration's shape, [{group: [models]}], each of which takes the
+// place of the router's for its kind of failure. Names alone are for any group.
+func (c *Call) ownLists(r *adapters.Request) (l route.Lists, err *apierror.Error) {
+	if field := r.Field("fallbacks"); field != nil {
+		var items []json.RawMessage
+		if json.Unmarshal(field, &items) == nil && len(items) > 0 && allLists(items) {
+			if l.Ordinary, err = readLists("fallbacks", items); err != nil {
+				return l, err
+			}
+		}
+	}
+	if l.Context, err = listsOf(r, "context_window_fallbacks"); err == nil {
+		l.Policy, err = listsOf(r, "content_policy_fallbacks")
+	}
+	return l, err
+}
+
+func listsOf(r *adapters.Request, name string) (map[string][]string, *apierror.Error) {
+	field := r.Field(name)
+	if field == nil || string(field) == "null" {
+		return nil, nil
+	}
+	var items []json.RawMessage
+	if json.Unmarshal(field, &items) != nil {
+		return nil, invalid(name, "%s must be an array such as [{\"gpt-4o\": [\"claude\"]}]", name)
+	}
+	return readLists(name, items)
+}
+
+func readLists(param string, items []json.RawMessage) (map[string][]string, *apierror.Error) {
+	if len(items) > mostOwnFallbacks {
+		return nil, invalid(param, "%s has %d entries; at most %d are taken", param, len(items), mostOwnFallbacks)
+	}
+	out := map[string][]string{}
+	for i, item := range items {
+		var name string
+		lists, ok := asLists(item)
+		switch {
+		case ok:
+		case json.Unmarshal(item, &name) == nil && name != "":
+			lists = map[string][]string{"*": append(out["*"], name)}
+		default:
+			return nil, invalid(param, "%s[%d] must be an object of a model and its fallbacks, such as {\"gpt-4o\": [\"claude\"]}", param, i)
+		}
+		for group, models := range lists {
+			if len(models) > mostOwnFallbacks || len(out) >= mostOwnFallbacks {
+				return nil, invalid(param, "%s has too many entries; at most %d models with at most %d fallbacks are taken", param, mostOwnFallbacks, mostOwnFallbacks)
+			}
+			for _, model := range models {
+				if err := nameable(param, model); err != nil {
+					return nil, err
+				}
+			}
+			out[group] = models
+		}
+	}
+	return out, nil
+}
+
+// allLists tells whether fallbacks have the configuration's shape throughout.
+func allLists(items []json.RawMessage) bool {
+	for _, item := range items {
+		if _, ok := asLists(item); !ok {
+			return false
+		}
+	}
+	return true
 }
 
 // asLists reads the configuration's shape of fallbacks, {group: [models]}, which a client may send, too.

@@ -3,6 +3,7 @@ package extproc
 import (
 	"errors"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
@@ -170,6 +171,9 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 		r.SetHeader("x-litellm-attempted-fallbacks", strconv.Itoa(fallbacks))
 		r.SetHeader("x-litellm-max-retries", strconv.Itoa(c.attempts()-1))
 	}
+	if c.failure != nil && c.plan != nil && len(c.plan.Denied) > 0 {
+		r.SetHeader("x-sluice-fallbacks-denied", deniedNames(c.plan.Denied))
+	}
 	c.moneyHeaders(r)
 	r.SetHeader("x-litellm-response-duration-ms", inMilliseconds(since(c.began)))
 	r.SetHeader("x-litellm-overhead-duration-ms", inMilliseconds(c.overhead))
@@ -183,6 +187,21 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 			r.SetHeader("llm_provider-"+p.Name, p.Value)
 		}
 	}
+}
+
+// deniedNames lists the fallbacks that were left out because the key may not use them, as far as names of models can
+// stand in a header.
+func deniedNames(groups []string) string {
+	names := make([]string, len(groups))
+	for i, g := range groups {
+		names[i] = strings.Map(func(r rune) rune {
+			if r <= ' ' || r > '~' || r == ',' {
+				return '-'
+			}
+			return r
+		}, g)
+	}
+	return strings.Join(names, ", ")
 }
 
 func inMilliseconds(d time.Duration) string {

@@ -19,6 +19,7 @@ type way struct {
 	at    int // the attempt that walk is at, from 1
 
 	wait  time.Duration   // what the last failed answer asked for
+	least time.Duration   // what the client wants to be waited at least (retry_after)
 	ended *apierror.Error // what ends the call, if that is already known
 
 	room [6]int
@@ -83,7 +84,7 @@ func (w *way) passOver(kind apierror.Kind) bool {
 }
 
 // repeats tells whether attempt n goes to a deployment that the call has met already, and how long the last
-// answer asked to be left alone.
+// answer, or the client, asked to let it alone.
 func (w *way) repeats(n int) (again bool, wait time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -94,7 +95,11 @@ func (w *way) repeats(n int) (again bool, wait time.Duration) {
 	for _, i := range w.order[:n-1] {
 		again = again || w.plan.At(i).Deployment == d
 	}
-	return again, w.wait
+	wait = w.wait
+	if wait > mostPause { // nobody waits for so long
+		wait = 0
+	}
+	return again, max(wait, w.least)
 }
 
 // counts are, of the attempts up to n, those that followed another of their own group, and the groups after the

@@ -13,7 +13,7 @@ import (
 // tooLong refuses a deployment whose context window the prompt does not fit into. A prompt of fewer bytes than
 // the window has tokens fits without being counted, and so do most; the others are counted once a call.
 func (c *Call) tooLong(d *route.Deployment, r *adapters.Request) *apierror.Error {
-	if !c.snapshot.Windows || d.MaxInputTokens <= 0 || int64(r.Size()) <= d.MaxInputTokens {
+	if !c.windows || d.MaxInputTokens <= 0 || int64(r.Size()) <= d.MaxInputTokens {
 		return nil
 	}
 	model := c.snapshot.Deployments[d.ID].Target.Model()

@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"encoding/json"
 	"strings"
 	"testing"
 
@@ -120,5 +121,53 @@ func TestEstimates(t *testing.T) {
 	}
 	if n := estimateTokens(chatRequest(t, `"max_completion_tokens":7`)); n < 7 || n > 40 {
 		t.Errorf("%d", n)
+	}
+}
+
+func TestOwnLists(t *testing.T) {
+	tests := []struct{ members, want string }{
+		{"", `{}`},
+		{`"fallbacks":["a"]`, `{}`},
+		{`"fallbacks":[{"model":"a","temperature":1}]`, `{}`},
+		{`"fallbacks":[{"m":["a","b"]},{"*":["c"]}]`, `{"Ordinary":{"*":["c"],"m":["a","b"]}}`},
+		{`"context_window_fallbacks":[{"m":["a"]}],"content_policy_fallbacks":[]`, `{"Context":{"m":["a"]},"Policy":{}}`},
+		{`"context_window_fallbacks":["a","b"]`, `{"Context":{"*":["a","b"]}}`},
+		{`"context_window_fallbacks":null`, `{}`},
+		{`"context_window_fallbacks":{"m":["a"]}`, "context_window_fallbacks must be an array"},
+		{`"content_policy_fallbacks":[1]`, "content_policy_fallbacks[0] must be an object"},
+		{`"content_policy_fallbacks":[{"m":["` + strings.Repeat("x", 600) + `"]}]`, "a model's name has at most"},
+		{`"content_policy_fallbacks":[{"m":[` + strings.Repeat(`"x",`, 20) + `"x"]}]`, "too many entries"},
+		{`"content_policy_fallbacks":[` + strings.Repeat(`{"m":[]},`, 20) + `{"m":[]}]`, "has 21 entries"},
+	}
+	for _, tt := range tests {
+		l, err := (&Call{}).ownLists(chatRequest(t, tt.members))
+		got := ""
+		if err != nil {
+			got = err.Message
+		} else {
+			out := map[string]map[string][]string{}
+			for name, of := range map[string]map[string][]string{"Ordinary": l.Ordinary, "Context": l.Context, "Policy": l.Policy} {
+				if of != nil {
+					out[name] = of
+				}
+			}
+			b, _ := json.Marshal(out)
+			got = string(b)
+		}
+		if err == nil && got != tt.want || err != nil && !strings.Contains(got, tt.want) {
+			t.Errorf("%.80s: %s, want %s", tt.members, got, tt.want)
+		}
+	}
+}
+
+func TestWishedWait(t *testing.T) {
+	for text, want := range map[string]string{"": "0s", "0": "0s", "null": "0s", "1.5": "1.5s", `"2"`: "2s", "60": "1m0s", "61": "!", "-1": "!", "NaN": "!", "[]": "!"} {
+		got := "!"
+		if d, err := wishedWait([]byte(text)); err == nil {
+			got = d.String()
+		}
+		if got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
 	}
 }

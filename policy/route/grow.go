@@ -44,8 +44,9 @@ func (r reasons) kind() apierror.Kind {
 // then what failures of a kind lead to.
 func (p *planner) grow(primary target, known bool) {
 	if p.ask.Fallbacks == nil {
-		p.plan.own[context] = len(p.table.settings.ContextFallbacks) > 0
-		p.plan.own[policy] = len(p.table.settings.PolicyFallbacks) > 0
+		s, own := &p.table.settings, &p.ask.Lists
+		p.plan.own[context] = own.Context != nil || len(s.ContextFallbacks) > 0
+		p.plan.own[policy] = own.Policy != nil || len(s.PolicyFallbacks) > 0
 	}
 	if known {
 		p.node(primary, 0)
@@ -98,7 +99,7 @@ func (p *planner) follow(i int, of class, deep bool) {
 				continue
 			}
 			p.left--
-			j = p.node(to, p.table.settings.MaxFallbacks-p.left)
+			j = p.node(to, p.plan.most-p.left)
 		}
 		p.plan.nodes[i].next[of] = append(p.plan.nodes[i].next[of], uint8(j))
 		if !known && deep {
@@ -128,7 +129,7 @@ func (p *planner) ownFallbacks() {
 		}
 		p.left--
 		p.own = i + 1
-		j := p.node(to, p.table.settings.MaxFallbacks-p.left)
+		j := p.node(to, p.plan.most-p.left)
 		p.plan.nodes[0].next[ordinary] = append(p.plan.nodes[0].next[ordinary], uint8(j))
 	}
 }
@@ -140,7 +141,7 @@ func (p *planner) branch() {
 	for i := 0; i < len(p.plan.nodes); i++ {
 		for of := range classes {
 			if !p.plan.nodes[i].known[of] && (of == ordinary || p.plan.own[of]) {
-				p.left = p.table.settings.MaxFallbacks
+				p.left = p.plan.most
 				p.follow(i, of, false)
 			}
 		}
@@ -150,10 +151,22 @@ func (p *planner) branch() {
 	p.plan.Attempts, p.plan.Others = all[:count:count], all[count:]
 }
 
-// list are the configured fallbacks of a group, by class.
+// Lists are fallbacks by model group, for failures of three kinds; "*" is for groups without an entry.
+type Lists struct{ Ordinary, Context, Policy map[string][]string }
+
+func (l *Lists) of(c class) map[string][]string {
+	return [classes]map[string][]string{l.Ordinary, l.Context, l.Policy}[c]
+}
+
+// list are the fallbacks of a group, by class: the client's or the configured ones.
 func (p *planner) list(n *node, of class) []target {
 	s := &p.table.settings
+	own := p.ask.Lists.of(of)
 	switch {
+	case own != nil && n == &p.plan.nodes[0]:
+		return p.asked(lookup(own, p.ask.Group, n.to.name))
+	case own != nil:
+		return p.asked(lookup(own, n.to.name, n.to.group.name))
 	case n.to.group == nil:
 		return p.table.targets(p.ask.Group)
 	case of == context:
@@ -162,6 +175,18 @@ func (p *planner) list(n *node, of class) []target {
 		return p.table.ownTargets(s.PolicyFallbacks, n.to)
 	}
 	return p.table.following(n.to)
+}
+
+// asked are models that a client names itself.
+func (p *planner) asked(names []string) (out []target) {
+	for _, name := range names {
+		if to, ok := p.table.ask(name); ok {
+			out = append(out, to)
+		} else {
+			p.skip(Skip{Group: name, Reason: "no model group of that name"})
+		}
+	}
+	return out
 }
 
 func (p *planner) find(to target) (int, bool) {

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"math/rand/v2"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,6 +23,11 @@ type Ask struct {
 	// Fallbacks are the client's own; not nil, they replace the configured ones of every kind. They may name
 	// only what the client could ask for itself.
 	Fallbacks []Override
+	// Lists are the client's own in the configuration's shape, by group; not nil, they take the place of the
+	// configured ones of their kind. They, too, may name only what the client could ask for itself.
+	Lists Lists
+	// MaxFallbacks is the client's max_fallbacks; nil: configured.
+	MaxFallbacks *int
 
 	// Allowed says whether the caller may use a model, by the name it was asked for or its group. nil: all.
 	// Hidden groups are not asked about: they belong to the configuration of the group before them.
@@ -77,6 +83,7 @@ type Plan struct {
 	Skipped  []Skip   // what was left out and why, at most 64
 	Strategy string   // the name of the strategy that was used for the first group
 	Capped   []string // the groups whose retries were left out, their retry budget being spent
+	Denied   []string // the fallback groups that the caller may not use
 
 	health  *Health // for its retry budgets; nil: there are none
 	share   float64
@@ -134,11 +141,15 @@ func (t *Table) Plan(a Ask, health *Health, rnd func() float64) (*Plan, *apierro
 	if rnd == nil {
 		rnd = rand.Float64
 	}
+	most := t.settings.MaxFallbacks
+	if a.MaxFallbacks != nil {
+		most = min(max(*a.MaxFallbacks, 0), maxAttempts)
+	}
 	p := planners.Get().(*planner)
 	defer p.release()
 	*p = planner{
-		table: t, ask: &a, health: health, rnd: rnd, left: t.settings.MaxFallbacks, room: maxAttempts,
-		plan: &Plan{Strategy: t.settings.Strategy, health: health, share: t.settings.RetryBudget, floor: t.settings.RetryFloor, most: t.settings.MaxFallbacks}, pick: p.pick[:0], now: health.now(),
+		table: t, ask: &a, health: health, rnd: rnd, left: most, room: maxAttempts,
+		plan: &Plan{Strategy: t.settings.Strategy, health: health, share: t.settings.RetryBudget, floor: t.settings.RetryFloor, most: most}, pick: p.pick[:0], now: health.now(),
 	}
 	p.plan.Attempts, p.plan.nodes = p.plan.room[:0], p.plan.nodeRoom[:0]
 	if known {
@@ -165,6 +176,9 @@ func (p *planner) allowed(to target) bool {
 		return true
 	}
 	p.skip(Skip{Group: to.name, Reason: "the key may not use this model"})
+	if len(p.plan.Denied) < mostNodes && !slices.Contains(p.plan.Denied, to.name) {
+		p.plan.Denied = append(p.plan.Denied, to.name)
+	}
 	return false
 }
 

@@ -199,3 +199,62 @@ func TestTheWayIsThePlan(t *testing.T) {
 		}
 	}
 }
+
+// TestClientLists: a client's lists, in the configuration's shape, take the place of those of their kind alone, may
+// name only what the client could ask for, and max_fallbacks bounds them.
+func TestClientLists(t *testing.T) {
+	hidden := members("hidden", 1)
+	hidden[0].Hidden = true
+	s := Settings{MaxFallbacks: 2, Fallbacks: map[string][]string{"a": {"b", "c", "d"}}, ContextFallbacks: map[string][]string{"a": {"d"}},
+		Aliases: map[string]Alias{"alias": {Group: "a"}}}
+	tab := table(t, s, members("a", 1), members("b", 1), members("c", 1), members("d", 1), members("e", 1), hidden)
+	lists := func(pairs ...string) map[string][]string {
+		out := map[string][]string{}
+		for i := 0; i < len(pairs); i += 2 {
+			out[pairs[i]] = append(out[pairs[i]], pairs[i+1])
+		}
+		return out
+	}
+	const long, filtered, down = apierror.ContextLength, apierror.ContentPolicy, apierror.Internal
+	many, none := 7, 0
+	tests := []struct {
+		name string
+		ask  Ask
+		kind apierror.Kind
+		want string
+	}{
+		{"as configured", Ask{}, down, "a/1 b/1 c/1"},
+		{"more groups", Ask{MaxFallbacks: &many}, down, "a/1 b/1 c/1 d/1"},
+		{"no group", Ask{MaxFallbacks: &none}, down, "a/1"},
+		{"ordinary", Ask{Lists: Lists{Ordinary: lists("a", "e", "e", "c")}}, down, "a/1 e/1 c/1"},
+		{"ordinary, another kind", Ask{Lists: Lists{Ordinary: lists("a", "e")}}, long, "a/1 d/1"},
+		{"for another group", Ask{Lists: Lists{Ordinary: lists("b", "e")}}, down, "a/1"},
+		{"for any group", Ask{Lists: Lists{Ordinary: lists("*", "e")}}, down, "a/1 e/1"},
+		{"by an alias", Ask{Group: "alias", Lists: Lists{Ordinary: lists("alias", "e")}}, down, "a/1 e/1"},
+		{"context", Ask{Lists: Lists{Context: lists("a", "e")}}, long, "a/1 e/1"},
+		{"context, another kind", Ask{Lists: Lists{Context: lists("a", "e")}}, down, "a/1 b/1 c/1"},
+		{"none for context", Ask{Lists: Lists{Context: lists()}}, long, "a/1"},
+		{"policy", Ask{Lists: Lists{Policy: lists("a", "e")}}, filtered, "a/1 e/1"},
+		{"what no client may name", Ask{Lists: Lists{Policy: lists("a", "hidden", "a", "nobody")}}, filtered, "a/1"},
+		{"its own list is for all kinds", Ask{Fallbacks: []Override{{Model: "e"}}, Lists: Lists{Context: lists("a", "b")}}, long, "a/1 e/1"},
+	}
+	for _, tt := range tests {
+		if tt.ask.Group == "" {
+			tt.ask.Group = "a"
+		}
+		p, err := tab.Plan(tt.ask, nil, first)
+		if err != nil {
+			t.Fatal(tt.name, err)
+		}
+		if got := way(p, tt.kind); got != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+	p, err := tab.Plan(Ask{Group: "a", Lists: Lists{Context: lists("a", "e")}, Allowed: func(m string) bool { return m == "a" || m == "d" }}, nil, first)
+	if err != nil || way(p, down) != "a/1 d/1" || strings.Join(p.Denied, " ") != "b c e" {
+		t.Error(err, way(p, down), p.Denied)
+	}
+	if p, _ = tab.Plan(Ask{Group: "a", Lists: Lists{Policy: lists("a", "e")}}, nil, first); !p.OnContent() {
+		t.Error("a good answer is not looked at")
+	}
+}
