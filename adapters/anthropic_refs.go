@@ -1,6 +1,7 @@
 package adapters
 
 import (
+	"bytes"
 	"slices"
 	"strings"
 
@@ -95,12 +96,15 @@ func refName(ref jsondoc.Value) string {
 // appendToolSchema appends the schema of a response_format as a tool's: an object, its references in
 // LiteLLM's spelling.
 func appendToolSchema(dst []byte, schema jsondoc.Value) []byte {
+	rest := bytes.TrimLeft(appendRefs(nil, schema)[1:], " \t\r\n")
 	dst = append(dst, '{')
 	if schema.Get("type") == "" {
-		dst = append(dst, `"type":"object",`...)
+		dst = append(dst, `"type":"object"`...)
+		if rest[0] != '}' {
+			dst = append(dst, ',')
+		}
 	}
-	rest := appendRefs(nil, schema)
-	return append(dst, rest[1:]...)
+	return append(dst, rest...)
 }
 
 // appendRefs appends v with every $ref as /$defs/NAME.

@@ -252,6 +252,9 @@ func (w *converseTurns) userMessage(i int) *apierror.Error {
 			}
 			w.userText(i, text)
 		case "guarded_text":
+			if !text.IsString() {
+				return at.wrong(".text", "must be a string")
+			}
 			w.block()
 			w.dst = append(append(append(w.dst, `{"guardContent":{"text":{"text":`...), text...), "}}}"...)
 		case "image_url", "file", "document", "image", "video_url":

@@ -37,6 +37,24 @@ func TestHostileCalls(t *testing.T) {
 	}
 }
 
+// TestMessagesWithoutContent: whoever's they are, what is made of them is JSON.
+func TestMessagesWithoutContent(t *testing.T) {
+	targets, _ := fuzzTargets(t)
+	for _, role := range []string{"system", "developer", "user", "assistant", "tool", "function", "x"} {
+		for _, more := range []string{"", `,"content":null`, `,"content":[]`, `,"content":[{}]`, `,"content":[null]`, `,"content":[7]`} {
+			r, err := Parse(Chat, []byte(`{"model":"m","messages":[{"role":"`+role+`"`+more+`},{"role":"user","content":"Hi"},{"role":"`+role+`"`+more+`}]}`))
+			if err != nil {
+				continue
+			}
+			for _, target := range targets {
+				if out, err := target.Request(r); err == nil && !json.Valid(out.Body) {
+					t.Errorf("%s: %s%s: %s", target, role, more, out.Body)
+				}
+			}
+		}
+	}
+}
+
 // TestCallsWithoutNames: an earlier call that names no function is refused, or left to the provider.
 func TestCallsWithoutNames(t *testing.T) {
 	targets, _ := fuzzTargets(t)

@@ -3,9 +3,12 @@ package adapters
 import (
 	"bytes"
 	"encoding/json"
+	"iter"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
+	"testing"
 )
 
 // Bytes changed at random are seldom JSON still, and most of a dialect is behind the parser. So inputs are mangled, too:
@@ -109,4 +112,111 @@ func mangleValue(v any, rnd *rand.Rand) any {
 		return v
 	}
 	return odd
+}
+
+// variants are copies of a JSON text, each with one value in it left out or replaced by something of another type.
+func variants(text []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		var root any
+		if d.Decode(&root) != nil {
+			return
+		}
+		try := func() bool {
+			out, err := json.Marshal(root)
+			return err != nil || yield(out)
+		}
+		var walk func(v any) bool
+		walk = func(v any) bool {
+			switch v := v.(type) {
+			case map[string]any:
+				for _, name := range slices.Sorted(maps.Keys(v)) {
+					old := v[name]
+					delete(v, name)
+					ok := try()
+					for _, odd := range replacements {
+						v[name] = odd
+						ok = ok && try()
+					}
+					v[name] = old
+					if !ok || !walk(old) {
+						return false
+					}
+				}
+			case []any:
+				for i, old := range v {
+					ok := true
+					for _, odd := range replacements {
+						v[i] = odd
+						ok = ok && try()
+					}
+					v[i] = old
+					if !ok || !walk(old) {
+						return false
+					}
+				}
+			}
+			return true
+		}
+		walk(root)
+	}
+}
+
+var replacements = []any{nil, 7, "x", []any{}, map[string]any{}, []any{nil}}
+
+// TestEveryMemberMayBeStrange: one value that is missing or of another type makes no invalid JSON, either way.
+func TestEveryMemberMayBeStrange(t *testing.T) {
+	all := fuzzed{seeds: []string{"*"}}
+	requests := all.goldens(t, "in.json")
+	for name, d := range fuzzedDialects {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			targets := d.targets(t)
+			streams, wholes := fuzzedCalls(t)
+			n := 0
+			for _, s := range requests {
+				for body := range variants(s) {
+					n++
+					d.checkRequest(t, targets[n%len(targets)], body)
+				}
+			}
+			for _, s := range d.goldens(t, "upstream.json") {
+				for body := range variants(s) {
+					n++
+					d.checkWhole(t, targets[n%len(targets)], wholes[n%len(wholes)], body, 200)
+					d.checkWhole(t, targets[n%len(targets)], wholes[0], body, 400)
+				}
+			}
+			for _, kind := range []string{"upstream.sse", "upstream.ndjson", "upstream.aws"} {
+				for _, s := range d.goldens(t, kind) {
+					for body := range streamVariants(s) {
+						n++
+						d.checkStreams(t, targets[n%len(targets)], streams[n%len(streams)], body, 0)
+					}
+				}
+			}
+			t.Logf("%d variants", n)
+		})
+	}
+}
+
+// streamVariants are copies of a stream with one of [variants] in one event.
+func streamVariants(stream []byte) iter.Seq[[]byte] {
+	return func(yield func([]byte) bool) {
+		lines := bytes.SplitAfter(stream, []byte("\n"))
+		for i, line := range lines {
+			at := bytes.IndexByte(line, '{')
+			if at < 0 {
+				continue
+			}
+			text := bytes.TrimRight(line[at:], "\r\n")
+			for v := range variants(text) {
+				changed := slices.Concat(line[:at], v, line[at+len(text):])
+				if !yield(slices.Concat(bytes.Join(lines[:i], nil), changed, bytes.Join(lines[i+1:], nil))) {
+					return
+				}
+			}
+		}
+	}
 }

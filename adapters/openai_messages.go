@@ -123,7 +123,11 @@ func (e *messageEditor) needed(c *call) bool {
 func (e *messageEditor) message(dst []byte, m jsondoc.Value) []byte {
 	role := m.Get("role")
 	if e.noSystem && role.Is("system") {
-		return append(append(append(dst, `{"role":"user","content":`...), m.Get("content")...), '}')
+		dst = append(dst, `{"role":"user"`...)
+		if content := m.Get("content"); content != "" {
+			dst = append(append(dst, `,"content":`...), content...)
+		}
+		return append(dst, '}')
 	}
 	dst = append(dst, '{')
 	start := len(dst)

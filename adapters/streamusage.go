@@ -55,6 +55,9 @@ func (p *Reply) fullUsage(usage jsondoc.Value) jsondoc.Value {
 		dst = strconv.AppendInt(append(dst, `"completion_tokens_details":{"reasoning_tokens":`...), thought, 10)
 		dst = append(strconv.AppendInt(append(dst, `,"text_tokens":`...), p.usage.Completion-thought, 10), "},"...)
 	}
+	if len(dst) == 1 {
+		return "{}"
+	}
 	if dst = dst[:len(dst)-1]; !priced {
 		dst = p.appendCost(dst)
 	}
