@@ -29,7 +29,8 @@ func (o options) lasts(sc scenario) time.Duration {
 func (r *rig) compare(o options, sc scenario) (row, error) {
 	out := row{scenario: sc, rounds: map[string][]figures{}}
 	pools := map[string]pool{}
-	for _, name := range o.systems {
+	systems := slices.DeleteFunc(slices.Clone(o.systems), func(name string) bool { return !sc.takes(name) })
+	for _, name := range systems {
 		s := r.system(name)
 		if err := verify(s, sc); err != nil {
 			return out, fmt.Errorf("%s: %w", name, err)
@@ -45,7 +46,7 @@ func (r *rig) compare(o options, sc scenario) (row, error) {
 		}
 	}
 	for round := range o.rounds {
-		for _, name := range o.systems {
+		for _, name := range systems {
 			s := r.system(name)
 			stop := r.profile(o, s, sc, round)
 			f, err := pools[name].measure(s, s.request(sc), o.lasts(sc), sc.spread)
@@ -65,7 +66,7 @@ func (r *rig) compare(o options, sc scenario) (row, error) {
 
 // profile takes a CPU profile of sluice in a scenario's first round, if one was asked for.
 func (r *rig) profile(o options, s *system, sc scenario, round int) (stop func() error) {
-	if r.pprof == "" || s.sluice == 0 || round > 0 {
+	if r.pprof == "" || s.sluice == 0 || s.name == liteLLM || round > 0 {
 		return func() error { return nil }
 	}
 	path := filepath.Join(o.profile, sc.name+"-"+s.name+".pprof")
@@ -91,11 +92,16 @@ func (w row) of(system string, figure func(figures) float64) float64 {
 // ratio is the median over the rounds of a figure against the plain proxy's in the same round; 0: there
 // is no plain proxy to compare with.
 func (w row) ratio(system string, figure func(figures) float64) float64 {
-	plain := w.rounds[plainProxy]
+	return w.against(system, plainProxy, figure)
+}
+
+// against is the same against any other system's.
+func (w row) against(system, other string, figure func(figures) float64) float64 {
+	others := w.rounds[other]
 	var all []float64
 	for i, f := range w.rounds[system] {
-		if i < len(plain) && figure(plain[i]) > 0 {
-			all = append(all, figure(f)/figure(plain[i]))
+		if i < len(others) && figure(others[i]) > 0 {
+			all = append(all, figure(f)/figure(others[i]))
 		}
 	}
 	return median(all)

@@ -100,8 +100,13 @@ func (p pool) measure(s *system, request []byte, d, spread time.Duration) (figur
 
 // cpu is the processor time of a system's processes up to now.
 func (s *system) cpu() (f figures, err error) {
-	if f.envoy, err = cpuTime(s.envoy); err != nil || s.sluice == 0 {
-		return f, err
+	if s.envoy != 0 {
+		if f.envoy, err = cpuTime(s.envoy); err != nil {
+			return f, err
+		}
+	}
+	if s.sluice == 0 {
+		return f, nil
 	}
 	f.sluice, err = cpuTime(s.sluice)
 	return f, err

@@ -3,6 +3,7 @@
 //	go run ./bench                     # everything, some ten minutes, on Linux; writes bench/RESULTS.md
 //	go run ./bench -quick              # under a minute
 //	go run ./bench -only small,100k -systems plain,openai -duration 2s
+//	go run ./bench -litellm DIR/bin/litellm    # LiteLLM as well, on the same loads
 //
 // It starts a provider that answers from ready-made bytes (in this process), sluice with its Envoy, and a
 // plain Envoy with as many workers, and sends them the same load in turn, round after round: machines are
@@ -29,6 +30,7 @@ type options struct {
 	workers       int
 	requests      int64 // of the memory part
 	profile       string
+	liteLLM       string
 	out           string
 	quick         bool
 }
@@ -76,6 +78,7 @@ func parse(args []string) (options, error) {
 	f.IntVar(&o.workers, "workers", 0, "threads of each Envoy; 0: as sluice chooses")
 	f.Int64Var(&o.requests, "requests", 100_000, "requests of the memory part")
 	f.StringVar(&o.profile, "profile", "", "folder for CPU profiles of sluice, one a scenario and system")
+	f.StringVar(&o.liteLLM, "litellm", "", "LiteLLM's program, to send the same load to; empty: none")
 	f.StringVar(&o.out, "out", "", "file for the results; empty: bench/RESULTS.md if everything is measured, else none")
 	f.BoolVar(&o.quick, "quick", false, "everything, shortly: for a first look, not for figures to quote")
 	if err := f.Parse(args); err != nil {
@@ -106,6 +109,12 @@ func parse(args []string) (options, error) {
 	}
 	if o.out == "" && !o.quick && only == "" && len(o.systems) == len(all) {
 		o.out = filepath.Join("bench", "RESULTS.md")
+	}
+	if o.liteLLM != "" {
+		if o.liteLLM, err = o.findLiteLLM(); err != nil {
+			return o, err
+		}
+		o.systems = append(o.systems, liteLLM)
 	}
 	return o, o.find()
 }

@@ -35,6 +35,7 @@ type sample struct {
 // way: after a fifth of them caches, pools and heap have their size, and what grows then leaks.
 func (r *rig) flatness(o options) ([]sample, error) {
 	o.profile = ""
+	o.systems = []string{toOpenAI}
 	fresh, err := start(o)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,9 @@ func (r *results) markdown() string {
 	r.head(&b)
 	if len(r.rows) > 0 {
 		r.table(&b)
+		if r.options.has(liteLLM) {
+			r.beside(&b)
+		}
 	}
 	r.delayTable(&b)
 	r.memoryTable(&b)
@@ -73,6 +76,9 @@ func (r *results) table(b *strings.Builder) {
 		"| load | system | Envoy µs | sluice µs | sum µs | ratio | requests/s | throughput |\n|---|---|---:|---:|---:|---:|---:|---:|\n")
 	for _, w := range r.rows {
 		for _, s := range r.options.systems {
+			if !w.scenario.takes(s) {
+				continue
+			}
 			fmt.Fprintf(b, "| %s | %s | %.0f | %.0f | %.0f | %s | %.0f | %s |\n", w.scenario.name, s,
 				w.of(s, figures.envoyMicros), w.of(s, figures.sluiceMicros), w.of(s, figures.micros),
 				times1(w.ratio(s, figures.micros)), w.of(s, figures.rate), times1(w.ratio(s, figures.rate)))
@@ -103,7 +109,7 @@ func (r *results) delayTable(b *strings.Builder) {
 		d    delays
 	}{{"whole answer", r.latency}, {"first byte", r.firstByte}} {
 		for _, s := range r.options.systems {
-			if part.d == nil {
+			if part.d[s] == nil {
 				continue
 			}
 			fmt.Fprintf(b, "| %s | %s | %.2f | %.2f | %.2f | %.2f |\n", part.what, s, part.d.of(s, p50), part.d.of(s, p99),

@@ -95,6 +95,12 @@ func start(o options) (*rig, error) {
 		r.stop()
 		return nil, fmt.Errorf("sluice: %w%s", err, r.lastWords("sluice"))
 	}
+	if o.has(liteLLM) {
+		if err := r.startLiteLLM(o); err != nil {
+			r.stop()
+			return nil, fmt.Errorf("LiteLLM: %w%s", err, r.lastWords(liteLLM))
+		}
+	}
 	if err := r.startPlain(o); err != nil {
 		r.stop()
 		return nil, fmt.Errorf("the plain proxy: %w%s", err, r.lastWords("plain"))
@@ -158,7 +164,7 @@ func (r *rig) startSluice(o options) error {
 		return err
 	}
 	s := system{name: toOpenAI, address: loopback(port), model: "bench-openai", key: masterKey, sluice: child.PID}
-	if err := r.ready(s, child); err != nil {
+	if err := r.ready(s, child, startWithin); err != nil {
 		return err
 	}
 	if s.limited, err = limitedKey(s.address); err != nil {
@@ -219,7 +225,7 @@ func (r *rig) startPlain(o options) error {
 	}
 	s := system{name: plainProxy, address: loopback(port), model: "bench-openai", envoy: child.PID}
 	r.systems = append([]system{s}, r.systems...)
-	return r.ready(s, child)
+	return r.ready(s, child, startWithin)
 }
 
 // launch starts a process whose words go to a file.
@@ -239,9 +245,9 @@ func (r *rig) launch(name string, cmd *exec.Cmd) (*childproc.Child, error) {
 }
 
 // ready waits for the first good answer.
-func (r *rig) ready(s system, child *childproc.Child) error {
+func (r *rig) ready(s system, child *childproc.Child, within time.Duration) error {
 	request := s.request(scenarios[0])
-	for deadline := time.Now().Add(startWithin); ; {
+	for deadline := time.Now().Add(within); ; {
 		err := once(s.address, request)
 		if err == nil {
 			return nil
@@ -252,7 +258,7 @@ func (r *rig) ready(s system, child *childproc.Child) error {
 		case <-time.After(20 * time.Millisecond):
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("no good answer within %v: %w", startWithin, err)
+			return fmt.Errorf("no good answer within %v: %w", within, err)
 		}
 	}
 }
