@@ -180,7 +180,7 @@ func (x *explanation) about(d *route.Deployment, first bool) {
 	if d.Priced {
 		about, whose := "", ""
 		if p := x.assembly.pricers[d.ID]; p == nil || !p.Info().Prices.Known() {
-			about, whose = "about ", ", which is what the model costs elsewhere"
+			about, whose = "about ", ", which is what the model cost last, or costs elsewhere"
 		}
 		x.printf("      cost  %s$%s for %d tokens in and %d out ($%s and $%s a million%s)\n", about,
 			dollars(exampleInput*d.InputCost+exampleOutput*d.OutputCost), exampleInput, exampleOutput,

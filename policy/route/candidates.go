@@ -95,15 +95,17 @@ func (g *group) mostRetries(p *planner) int {
 //   - a tag "!x" takes out deployments with x, "&x" those without it;
 //   - of the others, a request's plain tags choose deployments that have any of them (all of them without
 //     tag_filtering_match_any); with tags that the group does not know at all, its default deployments;
-//   - requests without tags get untagged and default deployments; all, if there are neither.
+//   - requests without tags, or with none but "!x", get untagged and default deployments; all, if there are neither.
 func (p *planner) byTags(g *group) {
 	before := len(p.pick)
-	plain := 0
+	plain, required := 0, 0
+	forAll := slices.ContainsFunc(p.pick, func(c Candidate) bool { return untagged(c.Deployment) })
 	for _, tag := range p.ask.Tags {
 		switch {
 		case len(tag) > 1 && tag[0] == '!':
 			p.keep(func(d *Deployment) bool { return !slices.Contains(d.Tags, tag[1:]) })
 		case len(tag) > 1 && tag[0] == '&':
+			required++
 			p.keep(func(d *Deployment) bool { return slices.Contains(d.Tags, tag[1:]) })
 		default:
 			plain++
@@ -114,7 +116,7 @@ func (p *planner) byTags(g *group) {
 		p.keep(p.matches)
 	case plain > 0:
 		p.keep(isDefault)
-	case slices.ContainsFunc(p.pick, func(c Candidate) bool { return untagged(c.Deployment) }) && len(p.ask.Tags) == 0:
+	case required == 0 && forAll:
 		p.keep(untagged)
 	}
 	if before > 0 && len(p.pick) == 0 && p.refusal == nil {

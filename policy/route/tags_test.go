@@ -37,6 +37,9 @@ func TestTags(t *testing.T) {
 		{"the tag default", tagged("free", "default"), false, "default", "a/2", ""},
 		{"excluded", tagged("free", "paid", "paid eu"), false, "paid !eu", "a/2", ""},
 		{"only excluded", tagged("free", "paid"), false, "!free", "a/2", ""},
+		{"only excluded, with a default", tagged("free", "paid", "default"), false, "!free", "a/3", ""},
+		{"only excluded, the default too", tagged("free", "paid", "default"), false, "!default", "", ""},
+		{"required and excluded", tagged("eu", "eu free", "default"), false, "&eu !free", "a/1", ""},
 		{"required", tagged("free", "paid", "paid eu"), false, "&eu", "a/3", ""},
 		{"required by nobody", tagged("free", "paid"), false, "&eu", "", ""},
 	}
