@@ -71,6 +71,7 @@ func (u *anthropicUsage) total() Usage {
 	return Usage{
 		Prompt: prompt, Completion: u.output, Total: prompt + u.output,
 		CachedRead: u.read, CacheWrite: u.write, CacheWriteHour: min(u.longCache, u.write), Reasoning: min(u.thinking, u.output),
+		Searches: u.searches,
 	}
 }
 

@@ -26,7 +26,13 @@ func (bedrock) format(c *call) dialect {
 
 func (bedrock) carries(op Op) bool { return op == Chat || op == Embedding }
 
-func (b bedrock) supports(c *call) *apierror.Error { return b.format(c).supports(c) }
+func (b bedrock) supports(c *call) *apierror.Error {
+	m := parseBedrockModel(c.model)
+	if err := checkGuardrail(c, &m); err != nil {
+		return err
+	}
+	return b.format(c).supports(c)
+}
 
 func (b bedrock) body(c *call) ([]byte, *apierror.Error) { return b.format(c).body(c) }
 

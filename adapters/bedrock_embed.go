@@ -253,12 +253,25 @@ func (t *embedReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Erro
 	if t.p.heard.input > 0 {
 		tokens = t.p.heard.input
 	}
-	if tokens > 0 {
-		t.p.usage, t.p.used = Usage{Prompt: tokens, Total: tokens}, true
+	if images := t.images(); tokens+images > 0 {
+		t.p.usage, t.p.used = Usage{Prompt: tokens, Total: tokens, Images: images}, true
 	}
 	dst = strconv.AppendInt(append(dst, `],"usage":{"prompt_tokens":`...), tokens, 10)
 	dst = strconv.AppendInt(append(dst, `,"completion_tokens":0,"total_tokens":`...), tokens, 10)
 	return append(dst, "}}"...), nil
+}
+
+// images counts the pictures that were sent to a model that is paid for each.
+func (t *embedReply) images() (n int64) {
+	if m := parseBedrockModel(t.p.call.model); embedderOf(&m) != titanImage {
+		return 0
+	}
+	for _, text := range embedTexts(t.p.call.get("input")) {
+		if _, _, ok := cutDataURL(text.Text()); ok {
+			n++
+		}
+	}
+	return n
 }
 
 // titanVector is the embedding in an answer of Titan's.

@@ -240,28 +240,3 @@ func (bedrockHost) hear(p *Reply, header func(string) string) {
 	p.heard.input, _ = strconv.ParseInt(header("x-amzn-bedrock-input-token-count"), 10, 64)
 	p.heard.output, _ = strconv.ParseInt(header("x-amzn-bedrock-output-token-count"), 10, 64)
 }
-
-// bedrockGuardrail is a guardrail for InvokeModel, which takes it in headers. Converse has it in the body.
-//
-// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
-func bedrockGuardrail(c *call, m *bedrockModel) []Header {
-	g := c.get("guardrailConfig")
-	if !m.invoked || !g.IsObject() {
-		return nil
-	}
-	var list []Header
-	for _, h := range [...]struct{ field, name string }{
-		{"guardrailIdentifier", "x-amzn-bedrock-guardrailidentifier"},
-		{"guardrailVersion", "x-amzn-bedrock-guardrailversion"},
-		{"trace", "x-amzn-bedrock-trace"},
-	} {
-		v := g.Get(h.field).Text()
-		if h.field == "trace" {
-			v = strings.ToUpper(v)
-		}
-		if v != "" && headerValue(v) == nil {
-			list = append(list, Header{h.name, v})
-		}
-	}
-	return list
-}

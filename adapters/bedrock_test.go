@@ -116,6 +116,41 @@ func TestBedrockEnvironment(t *testing.T) {
 	FromEnvironment("nobody", set, lookup)
 }
 
+// TestGuardrailsHold: a guardrail that cannot be asked refuses the call, whoever set it, and is never dropped.
+func TestGuardrailsHold(t *testing.T) {
+	const good = `{"guardrailIdentifier":"gr-1","guardrailVersion":"1","trace":"enabled"}`
+	for _, c := range []struct {
+		model, guardrail, param string
+	}{
+		{"invoke/anthropic.claude-opus-4-8", good, ""},
+		{"anthropic.claude-opus-4-8", good, ""},
+		{"anthropic.claude-opus-4-8", `"gr-1"`, "guardrailConfig"},
+		{"anthropic.claude-opus-4-8", `[]`, "guardrailConfig"},
+		{"invoke/anthropic.claude-opus-4-8", `"gr-1"`, "guardrailConfig"},
+		{"invoke/anthropic.claude-opus-4-8", `{}`, "guardrailConfig.guardrailIdentifier"},
+		{"invoke/anthropic.claude-opus-4-8", `{"guardrailIdentifier":7}`, "guardrailConfig.guardrailIdentifier"},
+		{"amazon.titan-text-express-v1", `{"guardrailIdentifier":"a\nb"}`, "guardrailConfig.guardrailIdentifier"},
+		{"amazon.titan-text-express-v1", `{"guardrailIdentifier":"a","guardrailVersion":1}`, "guardrailConfig.guardrailVersion"},
+		{"amazon.titan-text-express-v1", `{"guardrailIdentifier":"a","trace":"yes"}`, "guardrailConfig.trace"},
+	} {
+		for _, ours := range []bool{false, true} {
+			p, more := Params{Model: "bedrock/" + c.model, APIKey: "k", DropParams: true}, `,"guardrailConfig":`+c.guardrail
+			if ours {
+				p.Defaults, more = map[string]json.RawMessage{"guardrailConfig": json.RawMessage(c.guardrail)}, ""
+			}
+			target, err := New(p)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r, _ := Parse(Chat, []byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}]`+more+`}`))
+			_, e := target.Request(r)
+			if c.param == "" && e != nil || c.param != "" && (e == nil || e.Status != 400 || e.Param != c.param) {
+				t.Errorf("%s %s: %v", c.model, c.guardrail, e)
+			}
+		}
+	}
+}
+
 // TestAWSReadsFixtures: AWS's own decoder reads the streams that stand for Bedrock as this package's splitter does.
 func TestAWSReadsFixtures(t *testing.T) {
 	for _, text := range goldenFiles(t, "testdata/bedrock/*.txtar", "upstream.aws") {

@@ -235,11 +235,12 @@ func (t *geminiEmbeddings) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierro
 		u.Prompt = estimateInput(t.p.call.model, t.p.call.get("input")) // the Gemini API does not count
 	}
 	u.Total = u.Prompt
+	u.Characters = doc.Get("metadata").Get("billableCharacterCount").Count()
 	t.p.usage, t.p.used = u, true
 	dst = strconv.AppendInt(append(dst, `],"usage":{"prompt_tokens":`...), u.Prompt, 10)
 	dst = append(dst, `,"completion_tokens":0`...)
 	dst = strconv.AppendInt(append(dst, `,"total_tokens":`...), u.Total, 10)
-	if n := doc.Get("metadata").Get("billableCharacterCount").Count(); n > 0 {
+	if n := u.Characters; n > 0 {
 		dst = strconv.AppendInt(append(dst, `,"prompt_tokens_details":{"character_count":`...), n, 10)
 		dst = append(dst, '}')
 	}

@@ -108,7 +108,7 @@ func TestGeminiUsageByKind(t *testing.T) {
 		`"promptTokensDetails":[{"modality":"TEXT","tokenCount":20},{"modality":"IMAGE","tokenCount":258},{"modality":"AUDIO","tokenCount":22}],` +
 		`"cacheTokensDetails":[{"modality":"AUDIO","tokenCount":10}],` +
 		`"candidatesTokensDetails":[{"modality":"TEXT","tokenCount":5},{"modality":"IMAGE","tokenCount":20}]}`))
-	want := Usage{Prompt: 300, Completion: 25, Total: 325, CachedRead: 10, PromptAudio: 12, PromptImage: 258, CompletionImage: 20}
+	want := Usage{Prompt: 300, Completion: 25, Total: 325, CachedRead: 10, PromptAudio: 12, CachedAudio: 10, PromptImage: 258, CompletionImage: 20}
 	if got := u.total(); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}

@@ -115,6 +115,8 @@ func (u *geminiUsage) total() Usage {
 		p := u.uncached()
 		t.PromptAudio, t.PromptImage = max(p.audio, 0), max(p.image, 0)
 	}
+	t.CachedAudio = max(u.caches.audio, 0)
+	t.Searches, t.Lookups = u.searched, u.located
 	if u.answers.told {
 		t.CompletionAudio, t.CompletionImage = max(u.answers.audio, 0), max(u.answers.image, 0)
 	}

@@ -269,6 +269,9 @@ func (g *golden) answer(t *Target, r *Request, cut func(rest int) int) answer {
 	if u, ok := p.Usage(); ok {
 		a.usage = fmt.Sprintf("prompt %d completion %d total %d cached %d written %d reasoning %d\n",
 			u.Prompt, u.Completion, u.Total, u.CachedRead, u.CacheWrite, u.Reasoning)
+		if u.Searches+u.Lookups+u.Images+u.Characters > 0 {
+			a.usage += fmt.Sprintf("searches %d lookups %d images %d characters %d\n", u.Searches, u.Lookups, u.Images, u.Characters)
+		}
 		if u.Partial {
 			a.usage += "partial\n"
 		}

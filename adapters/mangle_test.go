@@ -174,16 +174,23 @@ func TestEveryMemberMayBeStrange(t *testing.T) {
 			t.Parallel()
 			targets := d.targets(t)
 			streams, wholes := fuzzedCalls(t)
-			n := 0
+			n, each := 0, 1
+			if testing.Short() {
+				each = 7
+			}
 			for _, s := range requests {
 				for body := range variants(s) {
-					n++
+					if n++; n%each != 0 {
+						continue
+					}
 					d.checkRequest(t, targets[n%len(targets)], body)
 				}
 			}
 			for _, s := range d.goldens(t, "upstream.json") {
 				for body := range variants(s) {
-					n++
+					if n++; n%each != 0 {
+						continue
+					}
 					d.checkWhole(t, targets[n%len(targets)], wholes[n%len(wholes)], body, 200)
 					d.checkWhole(t, targets[n%len(targets)], wholes[0], body, 400)
 				}
@@ -191,7 +198,9 @@ func TestEveryMemberMayBeStrange(t *testing.T) {
 			for _, kind := range []string{"upstream.sse", "upstream.ndjson", "upstream.aws"} {
 				for _, s := range d.goldens(t, kind) {
 					for body := range streamVariants(s) {
-						n++
+						if n++; n%each != 0 {
+							continue
+						}
 						d.checkStreams(t, targets[n%len(targets)], streams[n%len(streams)], body, 0)
 					}
 				}

@@ -20,6 +20,10 @@ func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
 		case "reasoning_content":
 			t.p.output += int64(len(v.Inner()))
 			t.p.spoken.think(t.p, v)
+		case "annotations":
+			for a := range v.Elements() {
+				t.p.cites = t.p.cites || a.Get("type").Is("url_citation")
+			}
 		case "refusal":
 			t.p.output += int64(len(v.Inner()))
 		case "tool_calls":

@@ -224,10 +224,14 @@ func (p *Reply) report(u jsondoc.Value) {
 		case "prompt_tokens_details":
 			n.CachedRead = max(n.CachedRead, v.Get("cached_tokens").Count())
 			n.CacheWrite = max(n.CacheWrite, v.Get("cache_write_tokens").Count(), v.Get("cache_creation_tokens").Count())
+			n.CachedAudio = v.At("cached_tokens_details", "audio_tokens").Count()
+			n.Searches = max(n.Searches, v.Get("web_search_requests").Count())
 			n.PromptAudio, n.PromptImage = v.Get("audio_tokens").Count(), v.Get("image_tokens").Count()
 		case "completion_tokens_details":
 			n.Reasoning = v.Get("reasoning_tokens").Count()
 			n.CompletionAudio, n.CompletionImage = v.Get("audio_tokens").Count(), v.Get("image_tokens").Count()
+		case "server_side_tool_usage_details": // xAI's
+			n.Searches = max(n.Searches, v.Get("web_search_calls").Count())
 		case "cost":
 			n.Cost = toldCost(v)
 		}

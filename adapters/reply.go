@@ -29,8 +29,15 @@ type Usage struct {
 	// CacheWriteHour is the part of CacheWrite that is kept for an hour. The others are parts of Prompt and
 	// Completion: tokens of sound and of pictures.
 	CacheWriteHour, PromptAudio, PromptImage, CompletionAudio, CompletionImage int64
+	// CachedAudio is the part of CachedRead that is sound.
+	CachedAudio int64
 	// Queries are a reranker's search units: a query with up to a hundred documents is one.
 	Queries int64
+	// Images are those in the input of an embedding; Characters is the length of its texts, where the provider
+	// counts that.
+	Images, Characters int64
+	// Searches were made in the web, Lookups in Google Maps, by the provider for the answer.
+	Searches, Lookups int64
 	// Cost is what the provider itself says that the call cost, in US dollars; 0: it says nothing.
 	Cost float64
 	// Partial: the answer broke off before the provider told its length. The prompt's counts hold,
@@ -59,6 +66,7 @@ type Reply struct {
 	used     bool
 	err      *apierror.Error
 	finish   string
+	cites    bool        // the answer names pages that were searched for, which only a search tells in OpenAI's format
 	answered string      // the model, as the provider names it
 	tier     string      // the service tier that the provider says it served
 	doc      jsondoc.Doc // the document at hand, its index used again
@@ -129,7 +137,13 @@ func (p *Reply) ContentType() string {
 }
 
 // Usage is what the provider has reported so far; ok is false if that is nothing.
-func (p *Reply) Usage() (u Usage, ok bool) { return p.usage, p.used }
+func (p *Reply) Usage() (u Usage, ok bool) {
+	u = p.usage
+	if p.cites && u.Searches == 0 {
+		u.Searches = 1
+	}
+	return u, p.used
+}
 
 // Model is the model that answered, as the provider named it: a snapshot's name, for an alias; "" if it
 // named none.
@@ -138,6 +152,9 @@ func (p *Reply) Model() string { return p.answered }
 // ServiceTier is the service tier that the provider says it served; "" if it says nothing.
 func (p *Reply) ServiceTier() string { return p.tier }
 
+// mostName bounds the names that a provider gives for what it did, in bytes: they stay with the call.
+const mostName = 256
+
 // answeredBy notes the provider's name for the model. The value may be gone after the call.
 func (p *Reply) answeredBy(model jsondoc.Value) {
 	switch {
@@ -145,7 +162,7 @@ func (p *Reply) answeredBy(model jsondoc.Value) {
 	case model.Is(p.call.model):
 		p.answered = p.call.model
 	default:
-		p.answered = strings.Clone(model.Text())
+		p.answered = strings.Clone(clipText(model.Text(), mostName))
 	}
 }
 
@@ -156,7 +173,7 @@ func (p *Reply) served(tier jsondoc.Value) {
 	case tier.Is("default"):
 		p.tier = "default"
 	default:
-		p.tier = strings.Clone(tier.Text())
+		p.tier = strings.Clone(clipText(tier.Text(), mostName))
 	}
 }
 

@@ -14,7 +14,8 @@ func (u Usage) Tokens(tier string) catalog.Tokens {
 	return catalog.Tokens{
 		Prompt: u.Prompt, CachedRead: u.CachedRead, CacheWrite: u.CacheWrite, CacheWriteHour: u.CacheWriteHour,
 		PromptAudio: u.PromptAudio, PromptImage: u.PromptImage,
-		Queries:    u.Queries,
+		Queries: u.Queries, Images: u.Images, Characters: u.Characters, CachedAudio: u.CachedAudio,
+		Searches: u.Searches, Lookups: u.Lookups,
 		Completion: u.Completion, Reasoning: u.Reasoning, CompletionAudio: u.CompletionAudio, CompletionImage: u.CompletionImage,
 		Tier: catalog.TierOf(tier),
 	}
@@ -27,7 +28,8 @@ func (p *Reply) appendCost(dst []byte) []byte {
 	if prices == nil || !p.used || p.call.t.p.quirks.costUntold {
 		return dst
 	}
-	dollars, known := prices.For(p.call.model, p.answered).Dollars(p.usage.Tokens(p.tier))
+	u, _ := p.Usage()
+	dollars, known := prices.For(p.call.model, p.answered).Dollars(u.Tokens(p.tier))
 	if !known || dollars <= 0 {
 		return dst
 	}

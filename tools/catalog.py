@@ -53,6 +53,9 @@ NUMBERS = {
     "q": "input_cost_per_query",
     "p": "input_cost_per_request",
     "c": "input_cost_per_character",
+    "h": "search_context_cost_per_query",
+    "hm": "google_maps_grounding_cost_per_query",
+    "hq": "web_search_billing_unit",
     "u": "regional_endpoint_uplift_multiplier",
     "I": "max_input_tokens",
     "O": "max_output_tokens",
@@ -150,6 +153,9 @@ def line(name, entry):
         fields = {c: v for c, v in fields.items() if not (c.startswith("t") and ">" in c)}
     for code, key in NUMBERS.items():
         fields[code] = entry.get(key)
+    # A search's price by the size of its context: they are the same but where the provider tells the cost itself.
+    fields["h"] = (entry.get(NUMBERS["h"]) or {}).get("search_context_size_medium")
+    fields["hq"] = 1 if fields["hq"] == "per_query" else None
     values = ["%s=%s" % (c, number(v)) for c, v in fields.items() if isinstance(v, (int, float)) and not isinstance(v, bool)]
     can = "".join(letter for letter, key in ABILITIES.items() if entry.get(key) is True)
     cells = [name, provider, entry.get("mode") or "", " ".join(values), can]

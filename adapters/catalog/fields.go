@@ -39,8 +39,18 @@ var priceFields = []struct {
 	{"q", "input_cost_per_query", func(p *Prices) **float64 { return &p.InputQuery }},
 	{"p", "input_cost_per_request", func(p *Prices) **float64 { return &p.PerRequest }},
 	{"c", "input_cost_per_character", func(p *Prices) **float64 { return &p.InputCharacter }},
+	{"h", searchField, func(p *Prices) **float64 { return &p.Search }},
+	{"hm", "google_maps_grounding_cost_per_query", func(p *Prices) **float64 { return &p.Lookup }},
+	{"hq", searchUnit, func(p *Prices) **float64 { return &p.SearchEach }},
 	{"u", "regional_endpoint_uplift_multiplier", func(p *Prices) **float64 { return &p.Regional }},
 }
+
+// LiteLLM gives what a search costs by the size of its context, which makes no difference where it is billed here, and
+// says in a word what is billed.
+const (
+	searchField = "search_context_cost_per_query"
+	searchUnit  = "web_search_billing_unit"
+)
 
 var limitFields = []struct {
 	code, name string
@@ -233,7 +243,13 @@ func (i *Info) Fields() map[string]any {
 		}
 	}
 	for _, f := range priceFields {
-		if v := *f.of(&i.Prices); v != nil {
+		switch v := *f.of(&i.Prices); {
+		case v == nil:
+		case f.name == searchField:
+			out[f.name] = map[string]float64{"search_context_size_low": *v, "search_context_size_medium": *v, "search_context_size_high": *v}
+		case f.name == searchUnit:
+			out[f.name] = "per_query"
+		default:
 			out[f.name] = *v
 		}
 	}

@@ -75,6 +75,7 @@ func find(provider, name string, prefixed bool) (Info, bool) {
 		return Info{}, false
 	}
 	info := parse(line)
+	info.grounded()
 	return info, sameProvider(provider, info.Provider)
 }
 

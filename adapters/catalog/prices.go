@@ -21,14 +21,21 @@ type Prices struct {
 	PerSecond      *float64 // of the call's duration, where tokens have no price
 	InputSecond    *float64 // the same, by an older name
 	OutputSecond   *float64 // the same
-	InputAudioTime *float64 // a second of audio in the prompt
-	InputImage     *float64 // an image in the prompt
-	OutputImage    *float64 // an image that was made
+	InputImage     *float64 // an image in the input of an embedding, beside its tokens
 	InputQuery     *float64 // a query of a reranker
-	InputCharacter *float64
+	InputCharacter *float64 // of an input whose characters the provider counted, in place of its tokens
+	Search         *float64 // a web search, or a prompt that was answered with some
+	Lookup         *float64 // the same of Google Maps
+	// SearchEach, where it is not nil, says that each of a prompt's searches is billed, not the prompt; it counts
+	// for Google's models.
+	SearchEach *float64
+	// InputAudioTime and OutputImage are known but not billed: no call here has a second of audio or an image as
+	// its unit.
+	InputAudioTime, OutputImage *float64
 	// Regional is what all token prices are multiplied with at an endpoint of Vertex AI that is not the global one.
 	Regional *float64
 	regional bool // the deployment is at such an endpoint
+	once     bool // a prompt's searches are billed as one
 }
 
 // Rates are prices of a token.
@@ -92,6 +99,10 @@ type Tokens struct {
 	Prompt, CachedRead, CacheWrite, CacheWriteHour, PromptAudio, PromptImage int64
 	Completion, Reasoning, CompletionAudio, CompletionImage                  int64
 	Queries                                                                  int64 // of a reranker
+	Images                                                                   int64 // in the input of an embedding
+	Characters                                                               int64 // of the input, where the provider counts those
+	CachedAudio                                                              int64 // the part of CachedRead that is audio
+	Searches, Lookups                                                        int64 // in the web and in Google Maps
 	Tier                                                                     ServiceTier
 	Seconds                                                                  float64 // that the call took, for models billed by time
 }
@@ -109,7 +120,7 @@ func (p *Prices) Dollars(t Tokens) (float64, bool) {
 		return 0, false
 	}
 	input, output := p.split(t)
-	return input + output + or(p.PerRequest, 0) + or(p.InputQuery, 0)*float64(t.Queries), true
+	return input + output + p.pieces(t), true
 }
 
 // split is what the prompt and the answer cost.
@@ -130,7 +141,12 @@ func (p *Prices) split(t Tokens) (input, output float64) {
 	rest := atLeast0(t.Prompt - cached - written)
 	audio := atLeast0(min(t.PromptAudio, rest))
 	image := atLeast0(min(t.PromptImage, rest-audio))
-	input = float64(rest-audio-image)*in + float64(cached)*read +
+	heard := atLeast0(min(t.CachedAudio, cached))
+	text := float64(rest-audio-image) * in
+	if p.InputCharacter != nil && t.Characters > 0 {
+		text = float64(t.Characters) * *p.InputCharacter
+	}
+	input = text + float64(cached-heard)*read + float64(heard)*or(p.CachedReadAudio, read) +
 		float64(written-hour)*write + float64(hour)*or(r.CacheWriteHour, write) +
 		float64(audio)*or(p.InputAudio, in) + float64(image)*or(p.InputImageToken, in)
 
