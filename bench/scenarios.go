@@ -32,6 +32,7 @@ var scenarios = []scenario{
 	{name: "limits", what: "the first, by a key with budgets and limits of its own, its team's and its user's", size: 60, conns: 16, limits: true},
 	{name: "watched", what: "the first, its answer judged before it is used", size: 60, conns: 16, group: "bench-watched"},
 	{name: "watched-stream", what: "the fast stream, judged by its first words", size: 60, mark: fastMark, conns: 16, group: "bench-watched"},
+	{name: "watched-slow", what: "the slow stream, judged by its first words", size: 60, mark: slowMark, conns: 200, spread: streamEvents * streamGap, group: "bench-watched"},
 	{name: "routed", what: "the first, chosen by p2c among ten deployments with limits of their own", size: 60, conns: 16, group: "bench-routed"},
 	{name: "pool", what: "the first, over a cluster of two addresses", size: 60, conns: 16, group: "bench-pool"},
 	{name: "held", what: "the first, its answer held until it is whole", size: 60, conns: 16, group: "bench-held"},

@@ -49,7 +49,7 @@ type Call struct {
 
 	answering       int // the attempt that answered, from 1; 0: none yet
 	reply           *adapters.Reply
-	providerHeaders wire.Headers // of a whole answer, until its body is there
+	providerHeaders wire.Headers // of a whole answer, until its body is there; of one that failed
 	framing         adapters.Framing
 	upstreamFailed  bool            // the answering attempt had a status of 400 or more
 	unreached       bool            // the last attempt never reached its provider

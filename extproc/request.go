@@ -157,15 +157,17 @@ func (c *Call) clusters() []string {
 	return out
 }
 
-// routeKey finds the group's route: the one with small buffers, where the request fits into them and its
-// answer is not held. (A held answer that overruns its buffer in an upstream filter brings Envoy 1.40 down.)
+// routeKey finds the group's route: the one with small buffers, where the request fits into them.
 func (c *Call) routeKey() string {
 	group := c.plan.At(0).Group
-	if c.request.Stream() && c.watch == "" && 2*c.request.Size() <= names.StreamBody {
+	if c.narrow() {
 		return names.StreamKey(group)
 	}
 	return names.GroupKey(group)
 }
+
+// narrow tells whether the call has the route with small buffers.
+func (c *Call) narrow() bool { return c.request.Stream() && 2*c.request.Size() <= names.StreamBody }
 
 // timeouts returns the longest that any attempt may take until its answer begins. Envoy has one such
 // limit a call; shorter ones are built into a second cluster of their deployments, which serves for

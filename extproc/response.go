@@ -33,6 +33,7 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	c.release()
 	c.upstreamFailed = status >= 400
 	if e := c.way.ending(); e != nil {
+		c.providerHeaders = m.Headers
 		return c.refuseLate(e)
 	}
 	c.answeredWell()
@@ -72,8 +73,8 @@ func (c *Call) attempts() int {
 func (c *Call) refuseLate(e *apierror.Error) *wire.Reply {
 	c.failure, c.refused = e, true
 	c.settleMoney()
-	r := reply(wire.Other, 16)
-	c.answerHeaders(r, nil)
+	r := reply(wire.Other, 16+len(c.providerHeaders))
+	c.answerHeaders(r, c.providerHeaders)
 	r.SetHeader("x-should-retry", "false")
 	return immediate(e, r)
 }

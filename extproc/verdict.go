@@ -16,7 +16,7 @@ import (
 )
 
 // mostHeld bounds what is held of a stream that says nothing for long, in bytes.
-const mostHeld = 256 << 10
+const mostHeld = names.StreamBody / 2
 
 // mostDropped is up to which length Envoy is told to forget a failed answer, in bytes. Of a longer one it may have
 // asked the provider to pause, which it would take back from a connection that is no longer the answer's.
@@ -86,8 +86,7 @@ func (v *verdict) hear(over bool) (*apierror.Error, error) {
 			return nil, nil // too much to be held twice: the client gets what there is
 		}
 		if v.framing == adapters.Events {
-			v.reply.Events(nil, in.Body)
-			if v.reply.Err() != nil || v.reply.Produced() > 0 || v.reply.FinishReason() != "" || v.reply.Over() || v.size > mostHeld {
+			if v.decided(v.reply.Events(nil, in.Body)) {
 				break
 			}
 			continue
@@ -96,8 +95,21 @@ func (v *verdict) hear(over bool) (*apierror.Error, error) {
 		if v.complete() {
 			break
 		}
+		if v.size > mostDropped && v.call.narrow() && !v.ended { // Envoy stops reading before it has all of it
+			if v.status < 400 {
+				return nil, nil
+			}
+			break
+		}
 	}
 	return v.fault(), nil
+}
+
+// decided tells whether a stream has been heard for long enough, after events that made out for the client.
+func (v *verdict) decided(out []byte) bool {
+	r := v.reply
+	return r.Err() != nil || r.Produced() > 0 || r.FinishReason() != "" || r.Over() || v.size > mostHeld ||
+		len(out) > 0 && !v.call.untilWords()
 }
 
 // complete tells that a body is all there though its end has not come: Envoy does not say here that trailers end it.
@@ -160,8 +172,8 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 		}
 		return r
 	}
-	if v.framing == adapters.Events && e.Kind != apierror.ContentPolicy && v.reply.Produced() == 0 {
-		// Nothing was said yet: the client can have the status that it should have had.
+	if v.status >= 400 || v.framing == adapters.Events && e.Kind != apierror.ContentPolicy && v.reply.Produced() == 0 {
+		// Nothing was said yet: the client can have the status that it should have had, and the body is known.
 		c.way.end(e)
 	}
 	return r

@@ -9,25 +9,24 @@ import (
 // patience is the limit in time above which nobody has chosen one: LiteLLM's default is 6000 s.
 const patience = time.Hour
 
-// watched says which good answers of the call are held back. Every failure with a status of 400 or more is
-// judged in any case; a good answer is held only where there is somewhere to go, for that is not free (and Envoy
-// 1.40 may fall over a body of megabytes that it streams so): where a refusal of content has fallbacks, all of
-// them; streams with a stream_timeout, up to their first event; other answers with a limit in time, by Envoy alone.
+// watched says which good answers of the call are held back. Every failure with a status of 400 or more is judged
+// in any case. Streams are held up to their first event, for many providers answer 200 and then say that they are
+// overloaded; where a refusal of content has fallbacks, all answers are; where there is somewhere to go, and a limit
+// in time, other answers are held by Envoy alone.
 func (c *Call) watched(longest time.Duration) string {
 	switch {
-	case c.plan.Longest() < 2:
-		return ""
-	case c.plan.OnContent() && answersInText(c.op):
+	case c.request.Stream(), c.plan.Longest() > 1 && c.plan.OnContent() && answersInText(c.op):
 		return names.WatchAnswer
-	case c.request.Stream():
-		if c.firstEventLimited() {
-			return names.WatchAnswer
-		}
-		return ""
-	case longest <= 0 || longest >= patience:
+	case c.plan.Longest() < 2, longest <= 0, longest >= patience:
 		return ""
 	}
 	return names.WatchWhole
+}
+
+// untilWords tells whether a stream is held until it says something, rather than until its first event: what the
+// model is asked for may be refused, or a stream that begins and falls silent is to move on.
+func (c *Call) untilWords() bool {
+	return c.plan.Longest() > 1 && (c.plan.OnContent() || c.firstEventLimited())
 }
 
 // firstEventLimited tells whether somebody has set a stream_timeout for an attempt that may be made.
