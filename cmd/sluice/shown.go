@@ -11,6 +11,7 @@ func (a *assembly) shown() *admin.Snapshot {
 	out := &admin.Snapshot{Keys: a.snapshot.Keys, MetricsNeedKey: a.config.Settings.MetricsNeedKey, IsMaster: a.snapshot.Keys.IsMaster,
 		UserBudget: a.config.Budgets.UserMax, UserBudgetDuration: a.config.Budgets.UserDuration}
 	_, out.Aliases = a.snapshot.Table.Aliases()
+	out.Resolve = a.snapshot.Table.Resolve
 	for _, d := range a.deployments {
 		s := admin.Deployment{
 			ID: d.config.ID, Group: d.config.Group, Model: d.config.Model,

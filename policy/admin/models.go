@@ -5,6 +5,7 @@ import (
 	"maps"
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/keys"
@@ -22,7 +23,8 @@ type model struct {
 }
 
 // list is what a key may use, in the order of the configuration and then the aliases: groups that are not
-// hidden and have a deployment that takes calls. A wildcard is listed as its pattern.
+// hidden and have a deployment that takes calls. A wildcard is listed as its pattern, and by the names of its models
+// that the key, or its team, is allowed one by one.
 func (s *Snapshot) list(key *keys.Key) []model {
 	all := []model{}
 	listed := make(map[string]model)
@@ -44,6 +46,28 @@ func (s *Snapshot) list(key *keys.Key) []model {
 		}
 		m.ID = name
 		all = append(all, m)
+	}
+	return s.single(key, listed, all)
+}
+
+// single appends the models of wildcards that the key's own list, or its team's, names.
+func (s *Snapshot) single(key *keys.Key, listed map[string]model, all []model) []model {
+	if s.Resolve == nil {
+		return all
+	}
+	names := key.Models
+	if team := key.Team(); team != nil {
+		names = append(slices.Clone(names), team.Models...)
+	}
+	for _, name := range names {
+		if _, ok := listed[name]; ok || strings.Contains(name, "*") || slices.ContainsFunc(all, func(m model) bool { return m.ID == name }) {
+			continue
+		}
+		group, ok := s.Resolve(name)
+		if m, shown := listed[group]; ok && shown && strings.Contains(group, "*") && s.Keys.Allows(key, name) {
+			m.ID = name
+			all = append(all, m)
+		}
 	}
 	return all
 }

@@ -47,6 +47,8 @@ type Snapshot struct {
 	Keys        Authenticator
 	Deployments []Deployment
 	Aliases     map[string]string // listed names beside the groups', and the group of each
+	// Resolve is the group that serves a name, which may be a wildcard's; nil: nothing is known of wildcards.
+	Resolve func(model string) (group string, ok bool)
 	// MetricsNeedKey closes /metrics to requests without a key.
 	MetricsNeedKey bool
 	// IsMaster tells the master key from others; nil: there is none.
