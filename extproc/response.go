@@ -170,7 +170,7 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 		r.SetHeader("x-litellm-model-api-base", d.APIBase)
 		r.SetHeader("x-litellm-attempted-retries", strconv.Itoa(retries))
 		r.SetHeader("x-litellm-attempted-fallbacks", strconv.Itoa(fallbacks))
-		r.SetHeader("x-litellm-max-retries", strconv.Itoa(c.attempts()-1))
+		r.SetHeader("x-litellm-max-retries", strconv.Itoa(retriesIn(c.plan, a)))
 	}
 	if c.failure != nil && c.plan != nil && len(c.plan.Denied) > 0 {
 		r.SetHeader("x-sluice-fallbacks-denied", deniedNames(c.plan.Denied))

@@ -120,6 +120,17 @@ func (w *way) counts(n int) (retries, fallbacks int) {
 	return retries, fallbacks
 }
 
+// retriesIn is how many retries the plan has for the group of attempt a.
+func retriesIn(p *route.Plan, a *route.Attempt) int {
+	n := -1
+	for i := range p.Len() {
+		if of := p.At(i); of.Fallback == a.Fallback && of.Model == a.Model {
+			n++
+		}
+	}
+	return n
+}
+
 // end notes what the client is told, unless that is known already.
 func (w *way) end(e *apierror.Error) {
 	w.mu.Lock()
