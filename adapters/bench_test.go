@@ -52,6 +52,7 @@ func BenchmarkEvent(b *testing.B) {
 	ndjson := `{"model":"llama3.2","created_at":"2025-05-24T02:12:05.859654Z","message":{"role":"assistant","content":"` + text + `"},"done":false}` + "\n"
 	for _, c := range []struct{ model, start, event string }{
 		{"ollama_chat/llama3.2", "", ndjson},
+		{"ollama/llama3.2", "", `{"model":"llama3.2","created_at":"2025-05-24T02:12:05.859654Z","response":"` + text + `","done":false}` + "\n"},
 		{"cohere/command-a", "", "event: content-delta\ndata: {\"type\":\"content-delta\",\"index\":0,\"delta\":{\"message\":{\"content\":{\"text\":\"" + text + "\"}}}}\n\n"},
 		{"openai/gpt-4o", "", `data: {"id":"chatcmpl-AbCdEf","object":"chat.completion.chunk","created":1700000000,"model":"gpt-4o-2024-08-06","service_tier":"default","system_fingerprint":"fp_0123456789","choices":[{"index":0,"delta":{"content":"` + text + `"},"logprobs":null,"finish_reason":null}],"usage":null}` + "\n\n"},
 		{
@@ -69,7 +70,7 @@ func BenchmarkEvent(b *testing.B) {
 		b.Run(target.Provider(), func(b *testing.B) {
 			p := target.Reply(r, "fast")
 			media := "text/event-stream"
-			if c.event == ndjson {
+			if strings.HasPrefix(c.event, "{") {
 				media = "application/x-ndjson"
 			}
 			p.Begin(200, headers("content-type", media))
@@ -91,6 +92,7 @@ func BenchmarkWhole(b *testing.B) {
 	for _, c := range []struct{ model, format string }{
 		{"openai/gpt-4o", `{"id":"1","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"%s"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":2,"total_tokens":3}}`},
 		{"ollama_chat/llama3.2", `{"model":"x","message":{"role":"assistant","content":"%s"},"done":true,"done_reason":"stop","prompt_eval_count":1,"eval_count":2}`},
+		{"ollama/llama3.2", `{"model":"x","response":"%s","done":true,"done_reason":"stop","prompt_eval_count":1,"eval_count":2}`},
 		{"cohere/command-a", `{"id":"1","finish_reason":"COMPLETE","message":{"role":"assistant","content":[{"type":"text","text":"%s"}]},"usage":{"tokens":{"input_tokens":1,"output_tokens":2}}}`},
 		{"anthropic/claude-sonnet-4-5", `{"id":"msg_1","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"%s"}],"stop_reason":"end_turn","usage":{"input_tokens":1,"output_tokens":2}}`},
 		{"gemini/gemini-2.5-flash", `{"candidates":[{"content":{"parts":[{"text":"%s"}],"role":"model"},"finishReason":"STOP","index":0}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":2,"totalTokenCount":3},"responseId":"x"}`},
