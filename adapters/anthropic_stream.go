@@ -1,9 +1,7 @@
 package adapters
 
 import (
-	"bytes"
 	"strconv"
-	"unicode/utf8"
 
 	"github.com/sluicegw/sluice/adapters/framing"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
@@ -11,16 +9,9 @@ import (
 )
 
 func (t *anthropicReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Error) {
-	data := ev.Data
-	if !utf8.Valid(data) {
-		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
-	}
-	doc := &t.p.doc
-	if err := doc.Reset(data, true); err != nil {
-		return dst, t.p.bad("an event of its stream is not a JSON object: %s", err)
-	}
-	for i := bytes.IndexByte(data, '\n'); i >= 0; i = bytes.IndexByte(data, '\n') {
-		data[i] = ' '
+	doc, err := t.p.eventDoc(ev)
+	if err != nil {
+		return dst, err
 	}
 	kind := doc.Get("type")
 	switch kind.Inner() {

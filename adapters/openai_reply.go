@@ -1,12 +1,10 @@
 package adapters
 
 import (
-	"bytes"
 	"math"
 	"math/bits"
 	"strconv"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/sluicegw/sluice/adapters/framing"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
@@ -66,20 +64,12 @@ func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 }
 
 func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Error) {
-	data := ev.Data
-	if !utf8.Valid(data) {
-		data = bytes.ToValidUTF8(data, []byte("\uFFFD"))
-	}
-	doc := &t.p.doc
-	if err := doc.Reset(data, true); err != nil {
-		return dst, t.p.bad("an event of its stream is not a JSON object: %s", err)
+	doc, err := t.p.eventDoc(ev)
+	if err != nil {
+		return dst, err
 	}
 	if ev.Name == "error" || doc.Get("error").Exists() {
 		return dst, t.p.reported(openAIFailure(doc))
-	}
-	// A line break between two JSON tokens would end the line of an event.
-	for i := bytes.IndexByte(data, '\n'); i >= 0; i = bytes.IndexByte(data, '\n') {
-		data[i] = ' '
 	}
 	choices := doc.Get("choices")
 	t.patch.Reset()
