@@ -11,11 +11,14 @@ import (
 )
 
 // full says why a deployment has no room for the call, or nil.
-func (c *Call) full(d *Deployment) error {
+func (c *Call) full(d *Deployment) error { return c.server.Full(d, c.estimate) }
+
+// Full says why a deployment has no room for a call of so many tokens, or nil. What it returns is a [route.Full].
+func (s *Server) Full(d *Deployment, tokens int64) error {
 	if len(d.Limits) == 0 {
 		return nil
 	}
-	decision, err := c.server.Limiter.Peek(context.Background(), ratelimit.Request{Limits: d.Limits, Tokens: c.estimate})
+	decision, err := s.Limiter.Peek(context.Background(), ratelimit.Request{Limits: d.Limits, Tokens: tokens})
 	if err != nil || decision.Allowed {
 		return nil
 	}

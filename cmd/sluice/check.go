@@ -44,7 +44,7 @@ func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, 
 		a.snapshot.Timeout = opts.requestTimeout
 	}
 	if opts.explain != "" {
-		err := explain(stdout, a, nil, opts.explain, time.Now())
+		err := explain(stdout, a, &moment{}, opts.explain, time.Now())
 		switch {
 		case errors.Is(err, errNobodyServes):
 			return 1

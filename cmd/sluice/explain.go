@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/cmd/sluice/config"
+	"github.com/sluicegw/sluice/extproc"
+	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -19,9 +21,9 @@ const exampleInput, exampleOutput = 1000, 500
 var errNobodyServes = errors.New("no such model")
 
 // explain says what a call to a model would try, who in which order and why, who is left out until when, and
-// what it would cost. health is that of the running gateway; nil: nothing is known of it.
-func explain(w io.Writer, a *assembly, health *route.Health, model string, now time.Time) error {
-	p := &printer{w: w}
+// what it would cost.
+func explain(w io.Writer, a *assembly, m *moment, model string, now time.Time) error {
+	p, health := &printer{w: w}, m.health
 	table := a.snapshot.Table
 	group, known := table.Resolve(model)
 	switch {
@@ -30,12 +32,12 @@ func explain(w io.Writer, a *assembly, health *route.Health, model string, now t
 	case group != model:
 		p.printf("%s is served by the model group %s.\n", model, group)
 	}
-	ask := route.Ask{Group: model, Can: a.can, Look: true}
+	ask := route.Ask{Group: model, Can: m.can(a), Look: true}
 	shares := a.firsts(ask, health)
 	plan, err := table.Plan(ask, health, func() float64 { return 0.5 })
 	if err != nil {
 		p.printf("A call would be refused: %d, %s\n", err.Status, err.Message)
-		p.members(a, health, group, now)
+		p.members(a, m, group, now)
 		if !known && p.err == nil {
 			return errNobodyServes
 		}
@@ -76,20 +78,42 @@ func (a *assembly) suggest(model string) string {
 	return " The models here: " + strings.Join(names, ", ") + more + "."
 }
 
+// moment is what the running gateway knows at a moment. The zero moment knows nothing.
+type moment struct {
+	health *route.Health
+	full   func(*extproc.Deployment) error // why there is no room at a deployment, as a *route.Full
+}
+
+// can adds to what the configuration says of a deployment whether it has room.
+func (m *moment) can(a *assembly) func(*route.Deployment) error {
+	return func(d *route.Deployment) error {
+		if err := a.can(d); err != nil || m.full == nil {
+			return err
+		}
+		return m.full(a.snapshot.Deployments[d.ID])
+	}
+}
+
 // members says of each deployment of a group why it takes no call.
-func (p *printer) members(a *assembly, health *route.Health, group string, now time.Time) {
+func (p *printer) members(a *assembly, m *moment, group string, now time.Time) {
 	for _, d := range a.deployments {
 		if d.config.Group != group {
 			continue
 		}
-		s := health.State(d.config.ID)
+		s := m.health.State(d.config.ID)
 		reason := d.out
+		var full *route.Full
+		if own := a.snapshot.Deployments[d.config.ID]; own != nil && m.full != nil {
+			_ = errors.As(m.full(own), &full)
+		}
 		switch {
 		case reason != "":
 		case s.Cooling:
 			reason = s.Why + until(s.Until, now)
 		case s.HalfOpen:
 			reason = "one call tries it, for its cooldown is over; " + s.Why
+		case full != nil:
+			reason = full.Reason + until(now.Add(full.RetryAfter), now)
 		default:
 			continue // the refusal says it
 		}
@@ -201,14 +225,18 @@ func (x *explanation) name(d *route.Deployment) string {
 
 // others are the attempts that only failures of a kind lead to.
 func (x *explanation) others(plan *route.Plan) {
-	var groups []string
-	for i := range plan.Others {
-		if at := &plan.Others[i]; len(groups) == 0 || groups[len(groups)-1] != at.Group {
-			groups = append(groups, at.Group)
+	for _, of := range [...]struct {
+		kind apierror.Kind
+		what string
+	}{{apierror.ContextLength, "the prompt is too long"}, {apierror.ContentPolicy, "the content is refused"}} {
+		var names []string
+		for _, i := range plan.After(of.kind) {
+			at := plan.At(i)
+			names = append(names, fmt.Sprintf("%s (%s)", at.Expand(x.name(at.Deployment)), at.Group))
 		}
-	}
-	if len(groups) > 0 {
-		x.printf("\n  and where the prompt is too long, or the content is refused: %s\n", strings.Join(groups, ", "))
+		if names != nil {
+			x.printf("\n  where %s: %s\n", of.what, strings.Join(names, ", then "))
+		}
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/cmd/sluice/config"
+	"github.com/sluicegw/sluice/extproc"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -32,9 +33,10 @@ router_settings: {routing_strategy: p2c}
 	health := route.NewHealth(func() time.Time { return now }, nil)
 	health.Apply(a.snapshot.Table)
 	health.Report(route.Outcome{DeploymentID: "one", Status: 429, RetryAfter: 42 * time.Second})
+	var full func(*extproc.Deployment) error
 	text := func() string {
 		var b strings.Builder
-		if err := explain(&b, a, health, "chat", now); err != nil {
+		if err := explain(&b, a, &moment{health: health, full: full}, "chat", now); err != nil {
 			t.Fatal(err)
 		}
 		return b.String()
@@ -49,6 +51,16 @@ router_settings: {routing_strategy: p2c}
 			t.Errorf("no %q in:\n%s", want, got)
 		}
 	}
+	full = func(d *extproc.Deployment) error {
+		return &route.Full{Reason: "its limit of 7 requests a minute is reached", RetryAfter: 9 * time.Second}
+	}
+	got = text()
+	for _, want := range []string{"A call would be refused: 429", "openai/b (two): its limit of 7 requests a minute is reached, for 9s more, until 03:04:14\n"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q in:\n%s", want, got)
+		}
+	}
+	full = nil
 	health.Report(route.Outcome{DeploymentID: "two", Status: 401})
 	got = text()
 	for _, want := range []string{"A call would be refused: 429", "(two): cooling down after 401 unauthenticated, for 5s more"} {

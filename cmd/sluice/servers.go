@@ -128,7 +128,7 @@ func (r *instance) api() *admin.Server {
 		Standings: g.standings,
 		Explain: func(model string) ([]byte, error) {
 			var text bytes.Buffer
-			err := explain(&text, g.current.Load(), g.health, model, time.Now())
+			err := explain(&text, g.current.Load(), &moment{g.health, func(d *extproc.Deployment) error { return g.proc.Full(d, 0) }}, model, time.Now())
 			if errors.Is(err, errNobodyServes) {
 				return nil, apierror.New(apierror.NotFound, http.StatusNotFound, "%s", strings.TrimSpace(text.String()))
 			}
