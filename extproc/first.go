@@ -21,10 +21,13 @@ func (c *Call) firstRequest() (*adapters.Outgoing, *apierror.Error) {
 		case first == nil:
 			first = err
 		}
-		if !passable(err.Kind) || !c.passOver(err.Kind) {
+		if !passable(err.Kind) {
 			return nil, first
 		}
-		c.server.Log.Warn("a deployment was passed over: its request could not be made", "call", c.clientID, "error", err)
+		c.unmade(1, err)
+		if !c.passOver(err.Kind) {
+			return nil, first
+		}
 	}
 }
 
@@ -44,7 +47,7 @@ func (c *Call) passOver(kind apierror.Kind) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := c.attempt(1).Deployment
-	if !c.way.passOver(kind) {
+	if !c.way.passOver(1, kind) {
 		return false
 	}
 	c.server.Health.Unclaim(before.ID)

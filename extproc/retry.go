@@ -56,15 +56,18 @@ func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, i
 		c.way.end(e)
 		return immediate(e, reply(wire.Other, 2)), nil
 	}
+	out := c.way.prepared(n)
+	if out == nil {
+		var e *apierror.Error
+		if out, e = c.translate(n); e != nil {
+			return immediate(c.unsendable(n, e), reply(wire.Other, 2)), nil
+		}
+	}
 	if !c.sendAgain(stream.Context(), n) {
 		e := apierror.New(apierror.BudgetExceeded, c.snapshot.Budgets.status(), "%s", noneLeft)
 		e.Type = "budget_exceeded"
 		c.way.end(e)
 		return immediate(e, reply(wire.Other, 2)), nil
-	}
-	out, apiErr := c.translate(n)
-	if apiErr != nil {
-		return nil, status.Error(codes.FailedPrecondition, apiErr.Error())
 	}
 	c.attemptBegan.Store(time.Now().UnixNano())
 	c.depart(n)

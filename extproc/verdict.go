@@ -160,9 +160,8 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 	}
 	c := v.call
 	id := c.attempt(v.n).Deployment.ID
-	if c.way.failed(v.n, e.Kind, e.RetryAfter) {
+	if c.goesOnAfter(v.n, e) {
 		c.unused(v.n, e, v.reply)
-		c.goesOn(v.n + 1)
 		r.SetHeader(names.HeaderVerdict, string(e.Kind))
 		r.Plan = c.clusters()
 		r.Drop = v.ended && v.size <= mostDropped

@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
 )
@@ -17,6 +18,9 @@ type way struct {
 	order []int // by attempt, what Envoy was told to try
 	walk  *route.Walk
 	at    int // the attempt that walk is at, from 1
+
+	ready    *adapters.Outgoing // the request of attempt readyFor
+	readyFor int
 
 	wait  time.Duration   // what the last failed answer asked for
 	least time.Duration   // what the client wants to be waited at least (retry_after)
@@ -67,8 +71,8 @@ func (w *way) failed(n int, kind apierror.Kind, wait time.Duration) bool {
 	return true
 }
 
-// passOver takes the first attempt out, before it is made, and tells whether another takes its place.
-func (w *way) passOver(kind apierror.Kind) bool {
+// passOver takes attempt n out, which the walk is at, before it is made, and tells whether another takes its place.
+func (w *way) passOver(n int, kind apierror.Kind) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	walk := w.plan.Walk()
@@ -78,8 +82,8 @@ func (w *way) passOver(kind apierror.Kind) bool {
 	if !walk.Fail(kind) {
 		return false
 	}
-	w.walk, w.at = &walk, 1
-	w.order = walk.Rest(append(w.room[:0], walk.Attempt()))
+	w.walk, w.at = &walk, n
+	w.order = walk.Rest(append(w.order[:n-1], walk.Attempt()))
 	return true
 }
 

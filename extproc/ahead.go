@@ -1,0 +1,73 @@
+package extproc
+
+import (
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/route"
+)
+
+// goesOnAfter moves the call on from attempt n, whose answer is not used, and tells whether another attempt follows.
+// That one's request is made here already: what cannot be made, for want of credentials or because the provider does
+// not take it, is passed over while Envoy can still be told of another.
+func (c *Call) goesOnAfter(n int, e *apierror.Error) bool {
+	if !c.way.failed(n, e.Kind, e.RetryAfter) {
+		return false
+	}
+	for {
+		out, err := c.translate(n + 1)
+		if err == nil {
+			c.way.prepare(n+1, out)
+			c.goesOn(n + 1)
+			return true
+		}
+		c.unmade(n+1, err)
+		if !c.way.passOver(n+1, err.Kind) {
+			c.way.cut(n)
+			return false
+		}
+	}
+}
+
+// unmade tells the log and the health tracker of an attempt whose request could not be made.
+func (c *Call) unmade(n int, e *apierror.Error) {
+	c.server.Log.Warn("a deployment was passed over: its request could not be made", "call", c.clientID,
+		"deployment", c.attempt(n).Deployment.ID, "error", e)
+	if passable(e.Kind) { // the others are about this request
+		c.server.Health.Report(route.Outcome{DeploymentID: c.attempt(n).Deployment.ID, Status: e.Status, Kind: e.Kind, RetryAfter: e.RetryAfter})
+	}
+}
+
+// unsendable ends the call at attempt n, which Envoy has begun by itself after one without an answer: it is too late
+// to name another.
+func (c *Call) unsendable(n int, e *apierror.Error) *apierror.Error {
+	c.unmade(n, e)
+	c.way.cut(n - 1)
+	c.way.end(e)
+	return e
+}
+
+// prepare keeps the request of attempt n until it is sent.
+func (w *way) prepare(n int, out *adapters.Outgoing) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.ready, w.readyFor = out, n
+}
+
+// prepared is the request of attempt n, once, if it was made before.
+func (w *way) prepared(n int) *adapters.Outgoing {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	out := w.ready
+	w.ready = nil
+	if w.readyFor != n {
+		return nil
+	}
+	return out
+}
+
+// cut ends the way after attempt n.
+func (w *way) cut(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.order = w.order[:min(n, len(w.order))]
+}
