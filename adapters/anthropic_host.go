@@ -43,11 +43,14 @@ func (anthropicHost) address(c *call, out *Outgoing) *apierror.Error {
 	return nil
 }
 
+// structuredOutputs is the feature of answers that follow a JSON schema.
+const structuredOutputs = "structured-outputs-2025-11-13"
+
 // anthropicBetas are the API features that a request uses and has to name.
 func anthropicBetas(c *call) []string {
 	var betas []string
 	if c.get("response_format").At("json_schema", "schema").IsObject() && claudeOf(c.model).structured() {
-		betas = append(betas, "structured-outputs-2025-11-13")
+		betas = append(betas, structuredOutputs)
 	}
 	for tool := range c.get("tools").Elements() {
 		kind := tool.Get("type").Text()

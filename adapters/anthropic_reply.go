@@ -35,6 +35,7 @@ type anthropicReply struct {
 	usage   anthropicUsage
 	reason  string // stop_reason as OpenAI's finish_reason; "" until it came
 
+	begun     bool      // a stream has told the role
 	block     blockKind // the open content block
 	tools     int       // tool calls so far
 	arguments bool      // the open tool call has arguments

@@ -28,7 +28,7 @@ func (t *anthropicReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.
 		t.p.answeredBy(m.Get("model"))
 		t.p.served(m.Get("usage").Get("service_tier"))
 		t.report()
-		return t.chunk(dst, `{"role":"assistant","content":""}`), nil
+		return dst, nil
 	case "message_delta":
 		t.usage.update(doc.Get("usage"))
 		t.report()
@@ -184,8 +184,13 @@ func next(object jsondoc.Value) bool {
 	return false
 }
 
-// open begins an event up to its delta; close ends it.
+// open begins an event up to its delta; close ends it. The first is preceded by the role: as in LiteLLM an answer
+// that says nothing has none.
 func (t *anthropicReply) open(dst []byte) []byte {
+	if !t.begun {
+		t.begun = true
+		dst = t.close(append(t.open(dst), roleDelta...))
+	}
 	dst = t.head(dst)
 	return append(dst, `"choices":[{"index":0,"delta":`...)
 }
@@ -211,12 +216,8 @@ func (t *anthropicReply) head(dst []byte) []byte {
 	return append(append(append(dst, `,"model":`...), t.p.alias...), ',')
 }
 
-func (t *anthropicReply) chunk(dst []byte, delta string) []byte {
-	return t.close(append(t.open(dst), delta...))
-}
-
 func (t *anthropicReply) finishChunk(dst []byte) []byte {
-	dst = append(t.open(dst), `{},"finish_reason":"`...)
+	dst = append(t.head(dst), `"choices":[{"index":0,"delta":{},"finish_reason":"`...)
 	return append(append(dst, t.reason...), `"}]}`+"\n\n"...)
 }
 

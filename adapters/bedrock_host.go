@@ -140,6 +140,10 @@ func (bedrockHost) address(c *call, out *Outgoing) *apierror.Error {
 		Header{"content-type", "application/json"}, Header{"accept", accept})
 	out.Headers = append(out.Headers, bedrockGuardrail(c, &m)...)
 	out.Headers = c.withExtra(out.Headers)
+	if m.invoked && m.format == "anthropic" && c.r.op == Chat && claudeOf(c.model).structured() && schemaOf(c) != "" {
+		// The body names it, too; as with LiteLLM, those who watch the headers see it as at Anthropic.
+		out.Headers = withBetas(out.Headers, []string{structuredOutputs})
+	}
 	switch {
 	case t.hasHeader("authorization"):
 		return nil

@@ -12,7 +12,6 @@ import (
 // textReply turns what the models of [invokedText] answer into OpenAI's completion.
 type textReply struct {
 	converseReply
-	begun bool
 }
 
 // textPiece is a whole answer or a chunk of one.
@@ -137,10 +136,6 @@ func (t *textReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Error
 	}
 	t.counts(doc)
 	piece, ok := readPiece(doc)
-	if ok && !t.begun {
-		t.begun = true
-		dst = t.close(append(t.open(dst), `{"role":"assistant","content":""}`...))
-	}
 	if ok && piece.text.IsString() && piece.text != `""` {
 		t.p.output += int64(len(piece.text) - len(`""`))
 		dst = append(append(t.open(dst), `{"content":`...), piece.text...)
@@ -149,8 +144,7 @@ func (t *textReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Error
 	if piece.reason != "" && t.reason == "" {
 		t.reason = piece.reason
 		t.settle()
-		dst = append(t.open(dst), `{},"finish_reason":"`...)
-		dst = append(append(dst, t.reason...), `"}]}`+"\n\n"...)
+		dst = t.finishChunk(dst)
 	}
 	t.report()
 	if doc.Get("amazon-bedrock-invocationMetrics") != "" {

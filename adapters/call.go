@@ -58,7 +58,33 @@ func newCall(t *Target, r *Request) call {
 		}
 	}
 	c.cut()
+	if r.op == Chat {
+		c.cutStops()
+	}
 	return c
+}
+
+// mostStops is how many stop sequences OpenAI takes. LiteLLM sends no more to anybody.
+const mostStops = 4
+
+// cutStops leaves the first stop sequences.
+func (c *call) cutStops() {
+	stop := c.get("stop")
+	if !stop.IsArray() || stop.Len() <= mostStops {
+		return
+	}
+	list := append(make([]byte, 0, len(stop)), '[')
+	i := 0
+	for s := range stop.Elements() {
+		if i == mostStops {
+			break
+		}
+		if i++; i > 1 {
+			list = append(list, ',')
+		}
+		list = append(list, s...)
+	}
+	c.set("stop", jsondoc.Value(append(list, ']')))
 }
 
 func (c *call) overlay(name string, v jsondoc.Value) {

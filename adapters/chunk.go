@@ -86,6 +86,9 @@ func asString(v jsondoc.Value) jsondoc.Value {
 	return `""`
 }
 
+// roleDelta is the first delta of a stream that says anything.
+const roleDelta = `{"role":"assistant","content":""}`
+
 // open begins an event up to its delta's members; close ends it. The first delta names the role.
 func (w *chatWriter) open(dst []byte) []byte {
 	dst = w.head(append(dst, "data: "...), "chat.completion.chunk")
@@ -142,12 +145,7 @@ func (w *chatWriter) callMore(dst []byte, index int, arguments jsondoc.Value) []
 func (w *chatWriter) finish(dst []byte, reason string) []byte {
 	w.p.finish = reason
 	dst = w.head(append(dst, "data: "...), "chat.completion.chunk")
-	dst = append(dst, `"choices":[{"index":0,"delta":{`...)
-	if !w.begun {
-		w.begun = true
-		dst = append(dst, `"role":"assistant","content":""`...)
-	}
-	return append(append(append(dst, `},"finish_reason":"`...), reason...), `"}]}`+"\n\n"...)
+	return append(append(append(dst, `"choices":[{"index":0,"delta":{},"finish_reason":"`...), reason...), `"}]}`+"\n\n"...)
 }
 
 // end writes the usage if the client asked for it and it was told.

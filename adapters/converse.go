@@ -26,12 +26,16 @@ type converseCall struct {
 	// forced tool, because the model knows no other way.
 	schema jsondoc.Value
 	byTool bool
+	// json: JSON is asked for, so that a call of jsonTool is the answer.
+	json bool
 }
 
 func newConverseCall(c *call) *converseCall {
 	a := &converseCall{call: c, m: parseBedrockModel(c.model), names: toolNames{plain: plainBedrockName, clean: cleanBedrockName}}
 	a.can, a.claude = a.m.can(), claudeOf(a.m.base)
 	a.names.build(c.get("tools"))
+	format := c.get("response_format")
+	a.json = format != "" && !format.Get("type").Is("text")
 	if a.schema = schemaOf(c); a.schema != "" {
 		a.byTool = a.can&canSchema == 0
 	}

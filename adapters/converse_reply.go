@@ -21,6 +21,7 @@ type converseReply struct {
 	total   int64  // totalTokens, if it was told
 	reason  string // stopReason as OpenAI's finish_reason; "" until it came
 
+	begun     bool      // a stream has told the role
 	block     blockKind // the open content block
 	tools     int       // tool calls so far
 	arguments bool      // the open tool call has arguments
@@ -129,7 +130,8 @@ func (t *converseReply) appendAside(dst []byte) []byte {
 
 // settle reports what the answer came to.
 func (t *converseReply) settle() {
-	if t.schema && t.tools == 0 && t.reason == "tool_calls" {
+	// As in LiteLLM a stream says that a tool was called, although its arguments are the answer.
+	if t.schema && t.tools == 0 && t.reason == "tool_calls" && !t.p.call.r.stream {
 		t.reason = "stop"
 	}
 	t.p.finish = t.reason
@@ -248,7 +250,7 @@ func (t *converseReply) calledWhole(m *converseParts, use jsondoc.Value, index i
 	if input == "" {
 		input = "{}"
 	}
-	if t.a.schema != "" && use.Get("name").Is(jsonTool) {
+	if t.a.json && use.Get("name").Is(jsonTool) {
 		if !t.schema { // one is the answer
 			m.text = appendQuoted(m.text, string(unwrapProperties(input)))
 		}

@@ -23,14 +23,11 @@ func (t *converseReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.E
 		return t.blockStart(dst, doc.Get("start")), nil
 	case "contentBlockStop":
 		return t.blockStop(dst), nil
-	case "messageStart":
-		return t.close(append(t.open(dst), `{"role":"assistant","content":""}`...)), nil
 	case "messageStop":
 		t.reason = converseFinish(doc.Get("stopReason").Text())
 		t.think(doc.Get("additionalModelResponseFields"))
 		t.settle()
-		dst = append(t.open(dst), `{},"finish_reason":"`...)
-		return append(append(dst, t.reason...), `"}]}`+"\n\n"...), nil
+		return t.finishChunk(dst), nil
 	case "metadata":
 		t.count(doc.Get("usage"))
 		t.aside(doc.Get("serviceTier"), doc.Get("trace"))
@@ -115,7 +112,7 @@ func (t *converseReply) blockStart(dst []byte, start jsondoc.Value) []byte {
 	if !use.IsObject() {
 		return dst
 	}
-	if t.a.schema != "" && use.Get("name").Is(jsonTool) {
+	if t.a.json && use.Get("name").Is(jsonTool) {
 		t.block, t.schema = blockSchema, true
 		return dst
 	}
@@ -137,13 +134,23 @@ func (t *converseReply) blockStop(dst []byte) []byte {
 	return dst
 }
 
-// open begins an event up to its delta; close ends it.
+// open begins an event up to its delta; close ends it. The first is preceded by the role.
 func (t *converseReply) open(dst []byte) []byte {
+	if !t.begun {
+		t.begun = true
+		dst = t.close(append(t.open(dst), roleDelta...))
+	}
 	return append(t.head(dst), `"choices":[{"index":0,"delta":`...)
 }
 
 func (t *converseReply) close(dst []byte) []byte {
 	return append(dst, `,"finish_reason":null}]}`+"\n\n"...)
+}
+
+// finishChunk tells why the answer ended.
+func (t *converseReply) finishChunk(dst []byte) []byte {
+	dst = append(t.head(dst), `"choices":[{"index":0,"delta":{},"finish_reason":"`...)
+	return append(append(dst, t.reason...), `"}]}`+"\n\n"...)
 }
 
 func (t *converseReply) head(dst []byte) []byte {

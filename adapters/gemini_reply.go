@@ -20,6 +20,7 @@ type geminiReply struct {
 	// Of a stream:
 	calls           int    // tool calls so far
 	begun, finished uint64 // one bit a candidate
+	spoke           uint64 // the candidates that said anything, and with it their role
 	called          uint64 // the candidates that called a tool
 	rich            bool   // there was more than words
 	words           []byte // memory for a candidate's text, used again

@@ -50,11 +50,12 @@ func (t *geminiReply) candidate(dst []byte, c *geminiCandidate) []byte {
 	start := len(dst)
 	dst = append(t.open(dst, index), '{')
 	empty := len(dst)
-	if t.begun&bit == 0 {
+	if speaks := m.said || !m.bare(); speaks && t.spoke&bit == 0 {
 		dst = append(dst, `"role":"assistant",`...)
+		t.spoke |= bit
 	}
 	t.begun |= bit
-	if m.said || len(dst) > empty && m.bare() {
+	if m.said {
 		dst = append(append(append(dst, `"content":"`...), m.text...), `",`...)
 	}
 	if !m.bare() {

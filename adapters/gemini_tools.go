@@ -183,7 +183,10 @@ func (a *geminiCall) appendFunctions(dst []byte) ([]byte, *apierror.Error) {
 			if d := f.Get("description"); d.IsString() {
 				dst = append(append(dst, `,"description":`...), d...)
 			}
-			if p := f.Get("parameters"); p.IsObject() {
+			if p := f.Get("parameters"); list == "functions" && p.Get("properties") == "{}" {
+				// As in LiteLLM, which leaves the schemas of the old functions as they are.
+				dst = append(append(dst, `,"parameters":`...), without(p, "additionalProperties", "strict")...)
+			} else if p.IsObject() {
 				var err *apierror.Error
 				if dst, err = appendGoogleSchema(append(dst, `,"parameters":`...), p, list+"["+strconv.Itoa(at)+"].function.parameters", false); err != nil {
 					return nil, err

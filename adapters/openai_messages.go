@@ -115,7 +115,7 @@ func (e *messageEditor) needed(c *call) bool {
 	return f&hasDeveloper != 0 && !e.keepDeveloper || e.noSystem ||
 		f&hasCacheMark != 0 && !e.cacheMarks ||
 		f&(hasReasoning|hasImageText) != 0 ||
-		f&hasName != 0 && e.q.noNames ||
+		f&hasName != 0 && e.q.named != "" ||
 		f&(hasNull|hasToolImage) != 0 || e.q.noEmpty ||
 		f&hasParts != 0 && (e.joinText || e.q.joinAssistant)
 }
@@ -165,7 +165,7 @@ func (e *messageEditor) drops(name string, role, v jsondoc.Value) bool {
 	case "cache_control":
 		return !e.cacheMarks
 	case "name":
-		return e.q.noNames && !role.Is("tool")
+		return e.q.named != "" && !role.Is(e.q.named)
 	}
 	return v == "null"
 }

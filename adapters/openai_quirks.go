@@ -82,13 +82,31 @@ var embeddingParams = []string{"encoding_format", "dimensions", "user"}
 
 // refuse takes out what the provider or the model does not take, or refuses the call because of it.
 func (c *call) refuse(q *quirks) *apierror.Error {
-	if q.refuses == nil && q.efforts == nil {
+	if q.refuses == nil && q.reasons == nil {
 		return nil
 	}
-	reasons := q.efforts == nil || namesAny(c.model, q.efforts)
 	return c.unsupported(func(name string) bool {
-		return slices.Contains(q.refuses, name) || !reasons && (name == "reasoning_effort" || name == "thinking")
+		return slices.Contains(q.refuses, name) ||
+			(name == "reasoning_effort" || name == "thinking") && q.reasons != nil && !q.reasons(c)
 	})
+}
+
+// reasons tells whether the model reasons, by what the catalogue or the deployment's model_info says. As in LiteLLM
+// one that nobody knows does not: allowed_openai_params vouches for it.
+func (c *call) reasons() bool {
+	if c.t.prices != nil && c.t.prices.Info().Can(catalog.Reasoning) {
+		return true
+	}
+	info, _ := catalog.Lookup(c.t.p.name, c.model)
+	return info.Can(catalog.Reasoning)
+}
+
+// mistralReasons: Magistral does nothing else.
+func mistralReasons(c *call) bool { return strings.Contains(c.model, "magistral") || c.reasons() }
+
+// togetherReasons knows some that the catalogue does not say it of.
+func togetherReasons(c *call) bool {
+	return namesAny(c.model, []string{"openai/gpt-oss-", "deepseek-ai/DeepSeek-V4-Pro"}) || c.reasons()
 }
 
 // namesAny tells whether a model's name holds one of the parts.

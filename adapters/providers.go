@@ -32,9 +32,10 @@ type quirks struct {
 	// takes are the OpenAI parameters that the provider takes, nil for all of them; others are refused,
 	// or dropped with drop_params. also extends the list.
 	takes, also []string
-	// refuses are parameters that it does not take, where takes is nil. efforts are parts of the names of the
-	// models that take reasoning_effort, nil for all.
-	refuses, efforts []string
+	// refuses are parameters that it does not take, where takes is nil.
+	refuses []string
+	// reasons tells whether a call's model takes a reasoning_effort; nil: all do.
+	reasons func(*call) bool
 	// silent are parameters that are left out and that nobody misses.
 	silent []string
 	// rename maps OpenAI's parameters to the provider's.
@@ -50,9 +51,10 @@ type quirks struct {
 	// names of the models that do, nil for all. markOwn: whoever imitates it at an api_base may read them.
 	markCache, markOwn bool
 	markModels         []string
-	// noNames: only tool messages may have a name. noEmpty: an assistant or system message that says nothing
-	// is left out.
-	noNames, noEmpty bool
+	// named is the only role whose messages may have a name; "": all may.
+	named string
+	// noEmpty: an assistant or system message that says nothing is left out.
+	noEmpty bool
 	// noReasoningBack: the reasoning_content of an earlier answer is refused; noThinkingBack: its
 	// thinking_blocks.
 	noReasoningBack, noThinkingBack bool
@@ -150,7 +152,7 @@ var providers = append([]provider{
 		quirks: quirks{
 			chats:      chatsOnly,
 			jsonByTool: groqJSONByTool, wholeJSON: true, tiers: true, rename: plainMax, silent: []string{"user"},
-			refuses: append([]string{"web_search_options"}, newer...), efforts: []string{"gpt-oss", "qwen3"},
+			refuses: append([]string{"web_search_options"}, newer...), reasons: (*call).reasons,
 		},
 	},
 	{
@@ -160,7 +162,7 @@ var providers = append([]provider{
 		quirks: quirks{
 			noThinkingBack: true,
 			rename:         plainMax, silent: []string{"user"}, refuses: newer, rerank: "/rerank",
-			efforts: []string{"gpt-oss", "GLM-", "Kimi-K", "MiniMax-M", "DeepSeek-", "Qwen3", "Nemotron"},
+			reasons: togetherReasons,
 		},
 	},
 	{
@@ -170,8 +172,8 @@ var providers = append([]provider{
 			chats: chatsOnly,
 			takes: mistralTakes, rename: []renaming{{"max_completion_tokens", "max_tokens"}, {"seed", "random_seed"}},
 			silent: []string{"user", "stream_options"}, noStreamOptions: true, special: mistral,
-			noNames: true, noEmpty: true, noReasoningBack: true, noThinkingBack: true, plainText: true, versioned: true, emptyIsNull: true,
-			efforts:    []string{"magistral", "mistral-medium", "mistral-small-latest", "mistral-small-26", "mistral-large-4", "glm-", "vibe"},
+			named: "tool", noEmpty: true, noReasoningBack: true, noThinkingBack: true, plainText: true, versioned: true, emptyIsNull: true,
+			reasons:    mistralReasons,
 			embedTakes: []string{"encoding_format"},
 		},
 	},
@@ -193,7 +195,7 @@ var providers = append([]provider{
 				"verbosity", "context_management", "store", "modalities", "audio", "safety_identifier", "web_search_options",
 				"prompt_cache_retention", "functions", "function_call",
 			},
-			efforts:    []string{"deepseek-v3p", "deepseek-v4", "glm-", "gpt-oss", "kimi-k2p", "kimi-k3", "minimax-m", "qwen3", "nemotron"},
+			reasons:    (*call).reasons,
 			embedTakes: []string{"dimensions"},
 		},
 	},
@@ -202,7 +204,7 @@ var providers = append([]provider{
 		dialect: openAI{}, host: bearer, quirks: quirks{
 			chats: chatsOnly,
 			takes: perplexityTakes, silent: []string{"user", "stream_options"}, rename: plainMax, noStreamOptions: true,
-			efforts: []string{"reasoning", "deep-research"},
+			reasons: (*call).reasons,
 		},
 	},
 	{
@@ -222,14 +224,14 @@ var providers = append([]provider{
 				"store", "modalities", "audio", "prediction", "service_tier", "safety_identifier", "prompt_cache_key",
 				"prompt_cache_retention", "functions", "function_call",
 			}, newer...),
-			special: xai, rename: plainMax, efforts: []string{"grok-4.", "grok-build", "grok-code", "grok-3-mini"},
+			named: "user", special: xai, rename: plainMax, reasons: (*call).reasons,
 		},
 	},
 	{
 		name: "azure", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
 		setup: azureSetup, settings: azureSettings,
 		quirks: quirks{
-			chats: azureChats, special: azure, promptFilter: true, floats: true, azureModels: true},
+			chats: azureChats, special: azure, markCache: true, promptFilter: true, floats: true, azureModels: true},
 	},
 	{
 		name: "azure_text", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
@@ -241,7 +243,7 @@ var providers = append([]provider{
 		quirks: quirks{
 			chats:           chatsOnly,
 			noReasoningBack: true, plainText: true, rerank: "/v1/rerank", silent: []string{"user"}, refuses: newer,
-			efforts: []string{"reason", "gpt-5", "gpt-6", "deepseek", "DeepSeek", "grok-4", "kimi", "Kimi", "GLM", "MiniMax", "Thinking", "DS-R1"},
+			reasons: (*call).reasons,
 		},
 	},
 	{

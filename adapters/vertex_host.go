@@ -223,7 +223,7 @@ func claudeBetas(c *call) []string {
 	var betas []string
 	for _, b := range anthropicBetas(c) {
 		switch b {
-		case "structured-outputs-2025-11-13", "mcp-client-2025-04-04", "files-api-2025-04-14":
+		case structuredOutputs, "mcp-client-2025-04-04", "files-api-2025-04-14":
 		default:
 			betas = append(betas, b)
 		}

@@ -146,9 +146,10 @@ func (p *Prices) split(t Tokens) (input, output float64) {
 	if p.InputCharacter != nil && t.Characters > 0 {
 		text = float64(t.Characters) * *p.InputCharacter
 	}
+	// The order of the additions is LiteLLM's, so that the last digits are.
 	input = text + float64(cached-heard)*read + float64(heard)*or(p.CachedReadAudio, read) +
-		float64(written-hour)*write + float64(hour)*or(r.CacheWriteHour, write) +
-		float64(audio)*or(p.InputAudio, in) + float64(image)*or(p.InputImageToken, in)
+		float64(audio)*or(p.InputAudio, in) + float64(image)*or(p.InputImageToken, in) +
+		(float64(written-hour)*write + float64(hour)*or(r.CacheWriteHour, write))
 
 	out := or(r.Output, 0)
 	if out == 0 { // models that make images may have no other price
@@ -158,8 +159,8 @@ func (p *Prices) split(t Tokens) (input, output float64) {
 	reasoning := atLeast0(min(t.Reasoning, completion))
 	spoken := atLeast0(min(t.CompletionAudio, completion-reasoning))
 	drawn := atLeast0(min(t.CompletionImage, completion-reasoning-spoken))
-	output = float64(completion-reasoning-spoken-drawn)*out + float64(reasoning)*or(r.Reasoning, out) +
-		float64(spoken)*or(p.OutputAudio, out) + float64(drawn)*or(p.OutputImageToken, out)
+	output = float64(completion-reasoning-spoken-drawn)*out + float64(spoken)*or(p.OutputAudio, out) +
+		float64(reasoning)*or(r.Reasoning, out) + float64(drawn)*or(p.OutputImageToken, out)
 	return input * p.uplift(), output * p.uplift()
 }
 
