@@ -122,7 +122,9 @@ func (cohere) body(c *call) ([]byte, *apierror.Error) {
 
 // checkCohereInput refuses tokens: Cohere embeds texts, and images as data URLs.
 func checkCohereInput(c *call) *apierror.Error {
-	c.set("user", "")
+	if err := c.unsupported(func(name string) bool { return name == "user" }); err != nil {
+		return err
+	}
 	for v := range c.get("input").Elements() {
 		if !v.IsString() {
 			return refused("input", "%s embeds texts only: 'input' must be a string or an array of strings.", c.t.p.name)

@@ -24,6 +24,7 @@ const (
 	hasToolCalls                   // tool_calls, function_call or a tool's result
 	hasNull                        // a member that is null
 	hasToolImage                   // a part of type image_url in a tool's result
+	hasFile                        // a part of type file
 )
 
 // messages validates the messages of a chat request and notes what they hold.
@@ -125,6 +126,8 @@ func (f *facts) parts(list jsondoc.Value) {
 				*f |= hasImage
 			case v.Is("input_audio"):
 				*f |= hasAudio
+			case v.Is("file"):
+				*f |= hasFile
 			}
 		case "cache_control":
 			*f |= hasCacheMark

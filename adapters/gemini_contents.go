@@ -22,7 +22,14 @@ type geminiWriter struct {
 // conversation writes contents and system_instruction.
 func (w *geminiWriter) conversation() *apierror.Error {
 	w.messages = readGeminiMessages(w.a.get("messages"))
-	if !w.a.m.instructs() {
+	system := 0
+	for i := range w.messages {
+		if w.messages[i].kind == geminiSystem {
+			system++
+		}
+	}
+	if system > 0 && !w.a.m.instructs(w.a.t.p.name, w.a.model) {
+		system = 0
 		for i := range w.messages {
 			if w.messages[i].kind == geminiSystem {
 				w.messages[i].kind = geminiUser
@@ -30,12 +37,6 @@ func (w *geminiWriter) conversation() *apierror.Error {
 		}
 	}
 	w.dst = append(w.dst, `"contents":[`...)
-	system := 0
-	for i := range w.messages {
-		if w.messages[i].kind == geminiSystem {
-			system++
-		}
-	}
 	for i := 0; i < len(w.messages); {
 		if w.messages[i].kind == geminiSystem {
 			i++

@@ -1,6 +1,10 @@
 package adapters
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters/catalog"
+)
 
 // geminiModel is what a Gemini model can do, read off its name, so that a model newer than this program
 // is treated like its neighbours.
@@ -61,9 +65,13 @@ func (m geminiModel) reasons() bool {
 // penalizes: presence_penalty and frequency_penalty have an effect.
 func (m geminiModel) penalizes() bool { return !m.three && m.name != "gemini-2.5-pro-preview-06-05" }
 
-// instructs: the model takes a system instruction; the others read it as the user's words.
-func (m geminiModel) instructs() bool {
-	return !strings.HasPrefix(m.name, "gemma-3") && !strings.HasPrefix(m.name, "gemma-2")
+// instructs: the model takes a system instruction; the others read it as the user's words. The catalogue decides; of
+// models that it does not know, as LiteLLM's does not, only new ones do.
+func (m geminiModel) instructs(provider, model string) bool {
+	if info, known := catalog.Lookup(provider, model); known {
+		return info.Can(catalog.SystemMessages)
+	}
+	return m.three || strings.Contains(model, "gemini/")
 }
 
 // jsonSchema: the model takes JSON Schema as it is; older ones know a subset of OpenAPI's.

@@ -31,7 +31,7 @@ var (
 
 func (d ollama) supports(c *call) *apierror.Error {
 	if c.r.op == Embedding {
-		return c.unsupported(func(name string) bool { return name == "encoding_format" && !c.get(name).Is("float") })
+		return c.unsupported(func(name string) bool { return name == "user" || name == "encoding_format" && !c.get(name).Is("float") })
 	}
 	c.set("user", "")
 	if err := c.unsupported(func(name string) bool {

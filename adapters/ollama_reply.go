@@ -15,7 +15,7 @@ type ollamaReply struct {
 	d     ollama
 	calls int // tool calls so far, over all lines
 	// held is text that waits for the answer's end, because it may be a call of a tool: the inside of a JSON
-	// string. holding: the call has tools that the model was told of in its prompt.
+	// string. holding: the call has tools that the model was told of in its prompt, and asks for no other JSON.
 	held    []byte
 	holding bool
 	tags    thinkTags
@@ -23,7 +23,7 @@ type ollamaReply struct {
 }
 
 func (d ollama) translator(c *call, p *Reply) translator {
-	return &ollamaReply{w: newChatWriter(p), p: p, d: d, holding: d.generate && c.r.op == Chat && ollamaTools(c) != ""}
+	return &ollamaReply{w: newChatWriter(p), p: p, d: d, holding: d.generate && c.r.op == Chat && ollamaTools(c) != "" && schemaOf(c) == ""}
 }
 
 // failure reads {"error":"…"}.
@@ -179,6 +179,9 @@ func (t *ollamaReply) release(dst []byte) []byte {
 	t.p.output -= int64(len(t.held)) // it is counted again below
 	t.held = nil
 	if name, arguments, ok := textAsCall(text.Text()); ok {
+		if !t.w.begun { // as with LiteLLM the call stands beside an empty text
+			dst = t.w.close(append(t.w.open(dst), `"content":""`...))
+		}
 		dst = t.w.callStart(dst, t.calls, "call_"+randomID(), name, jsondoc.Value(apierror.AppendString(nil, arguments)))
 		t.calls++
 		return dst

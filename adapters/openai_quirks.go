@@ -91,14 +91,17 @@ func (c *call) refuse(q *quirks) *apierror.Error {
 	})
 }
 
-// reasons tells whether the model reasons, by what the catalogue or the deployment's model_info says. As in LiteLLM
-// one that nobody knows does not: allowed_openai_params vouches for it.
-func (c *call) reasons() bool {
-	if c.t.prices != nil && c.t.prices.Info().Can(catalog.Reasoning) {
+// reasons tells whether the model is known to reason.
+func (c *call) reasons() bool { return c.can(catalog.Reasoning) }
+
+// can tells what the model can do, by what the catalogue or the deployment's model_info says. As in LiteLLM one that
+// nobody knows cannot: allowed_openai_params vouches for it.
+func (c *call) can(a catalog.Ability) bool {
+	if c.t.prices != nil && c.t.prices.Info().Can(a) {
 		return true
 	}
 	info, _ := catalog.Lookup(c.t.p.name, c.model)
-	return info.Can(catalog.Reasoning)
+	return info.Can(a)
 }
 
 // mistralReasons: Magistral does nothing else.
@@ -211,38 +214,42 @@ func mistral(c *call) *apierror.Error {
 	if tools := c.get("tools"); tools != "" {
 		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "$id", "$schema", "cache_control")))
 	}
-	if strings.Contains(c.model, "magistral") {
+	switch effort := c.get("reasoning_effort"); {
+	case strings.Contains(c.model, "magistral"):
 		c.set("reasoning_effort", "")
 		c.set("thinking", "")
+	case strings.Contains(c.model, "mistral-") && slices.Contains(degrees, effort.Text()):
+		c.set("reasoning_effort", `"high"`) // the only degree that these models have: never less than was asked for
 	}
 	return nil
 }
+
+// degrees are the words for an effort, apart from none and high.
+var degrees = []string{"minimal", "low", "medium", "xhigh", "max"}
 
 // fireworks calls a choice that has to be made any. Some of its models are known not to call tools.
 //
 // https://docs.fireworks.ai/guides/function-calling
 func fireworks(c *call) *apierror.Error {
-	if !c.mayCall() {
-		if err := c.unsupported(func(name string) bool {
-			return name == "tools" || name == "tool_choice" || name == "parallel_tool_calls"
-		}); err != nil {
-			return err
-		}
+	calls := !namesAny(c.model, fireworksNoTools)
+	if err := c.unsupported(func(name string) bool {
+		return !calls && (name == "tools" || name == "parallel_tool_calls") || name == "tool_choice" && !(calls && c.can(catalog.ToolChoice))
+	}); err != nil {
+		return err
 	}
 	if c.get("tool_choice").Is("required") {
 		c.set("tool_choice", `"any"`)
 	}
+	if c.r.facts&hasFile != 0 {
+		return refused("messages", "fireworks_ai takes no files: send the pages of a PDF as images to a model that sees, or its text.")
+	}
 	return nil
 }
 
-// mayCall tells whether the model may call tools: the catalogue does not know it, or knows that it can.
-func (c *call) mayCall() bool {
-	if c.t.prices == nil {
-		return true
-	}
-	info := c.t.prices.Info()
-	return !strings.HasSuffix(info.Name, c.model) || info.Can(catalog.FunctionCalling)
-}
+// fireworksNoTools are parts of the names of the models that are known not to call tools.
+//
+// https://docs.fireworks.ai/guides/function-calling
+var fireworksNoTools = []string{"llama-v3p1-8b-", "llama-v3p2-", "deepseek-coder-v2-instruct", "qwen2-72b-", "qwen2p5-coder-32b-instruct", "yi-large"}
 
 // xai refuses stop and frequency_penalty for its reasoning models.
 //

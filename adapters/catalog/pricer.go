@@ -25,6 +25,7 @@ type priced struct {
 // NewPricer makes the Pricer of a deployment of a provider. info is what is known of its own model; fixed
 // tells that no answer's model changes that.
 func NewPricer(provider string, info Info, fixed bool) *Pricer {
+	info.Prices.joint = provider == "perplexity"
 	return &Pricer{provider: provider, info: info, fixed: fixed}
 }
 
@@ -60,7 +61,7 @@ func (p *Pricer) find(in *atomic.Pointer[priced], model string) *Prices {
 	if last == nil || last.model != model {
 		last = &priced{model: model}
 		last.info, last.known = Lookup(p.provider, model)
-		last.info.Prices.regional = p.regional
+		last.info.Prices.regional, last.info.Prices.joint = p.regional, p.info.Prices.joint
 		in.Store(last)
 	}
 	if !last.known || !last.info.Prices.Known() {

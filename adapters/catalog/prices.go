@@ -36,6 +36,7 @@ type Prices struct {
 	Regional *float64
 	regional bool // the deployment is at such an endpoint
 	once     bool // a prompt's searches are billed as one
+	joint    bool // reasoning without a price of its own is counted with the rest: Perplexity's, as LiteLLM adds it up
 }
 
 // Rates are prices of a token.
@@ -157,6 +158,9 @@ func (p *Prices) split(t Tokens) (input, output float64) {
 	}
 	completion := atLeast0(t.Completion)
 	reasoning := atLeast0(min(t.Reasoning, completion))
+	if p.joint && r.Reasoning == nil {
+		reasoning = 0
+	}
 	spoken := atLeast0(min(t.CompletionAudio, completion-reasoning))
 	drawn := atLeast0(min(t.CompletionImage, completion-reasoning-spoken))
 	output = float64(completion-reasoning-spoken-drawn)*out + float64(spoken)*or(p.OutputAudio, out) +
