@@ -174,8 +174,10 @@ func (c *Call) lastRow(n int) ledger.Row {
 	if !c.firstByte.IsZero() && r.Stream {
 		r.FirstToken = c.firstByte.UTC()
 	}
-	if began := c.purse.tries.began[n]; !began.IsZero() && n > 1 {
-		r.Started = began
+	if n > 1 {
+		if began := c.purse.tries.attempts()[n].began; !began.IsZero() {
+			r.Started = began
+		}
 	}
 	var produced int64
 	var usage adapters.Usage

@@ -109,14 +109,12 @@ func (s *Server) Process(stream extprocv3.ExternalProcessor_ProcessServer) (err 
 			err = status.Error(codes.Internal, "sluice could not process this call")
 		}
 	}()
-	if md, ok := metadata.FromIncomingContext(stream.Context()); ok {
-		if from := md.Get(names.MetadataFilter); len(from) == 1 {
-			switch from[0] {
-			case names.FilterUpstream:
-				return s.upstream(stream)
-			case names.FilterVerdict:
-				return s.judge(stream)
-			}
+	if from := metadata.ValueFromIncomingContext(stream.Context(), names.MetadataFilter); len(from) == 1 {
+		switch from[0] {
+		case names.FilterUpstream:
+			return s.upstream(stream)
+		case names.FilterVerdict:
+			return s.judge(stream)
 		}
 	}
 	return s.router(stream)

@@ -16,11 +16,26 @@ import (
 // streams and that of the attempt log use it.
 type tries struct {
 	mu      sync.Mutex
-	id      string // begins the ids of the call's rows
-	sent    int    // the newest attempt
-	began   [mostAttempts + 1]time.Time
-	outcome [mostAttempts + 1]tryOutcome
+	id      string                 // begins the ids of the call's rows
+	sent    int                    // the newest attempt
+	first   time.Time              // when the first began
+	all     *[mostAttempts + 1]try // nil until there is a second
 	settled bool
+}
+
+// try is one attempt.
+type try struct {
+	began   time.Time
+	outcome tryOutcome
+}
+
+// attempts are all attempts, by their number, with the lock held.
+func (t *tries) attempts() *[mostAttempts + 1]try {
+	if t.all == nil { // most calls have one attempt
+		t.all = new([mostAttempts + 1]try)
+		t.all[1].began = t.first
+	}
+	return t.all
 }
 
 const mostAttempts = 16
@@ -39,7 +54,7 @@ func (c *Call) sendFirst() {
 	t := &c.purse.tries
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.sent, t.began[1] = 1, time.Now().UTC()
+	t.sent, t.first = 1, time.Now().UTC()
 }
 
 // sendAgain notes that attempt n is on its way, and holds what the one before may have cost. false: no budget has
@@ -57,7 +72,7 @@ func (c *Call) sendAgain(ctx context.Context, n int) bool {
 	if !p.entry.Extend(ctx, c.bound(c.attempt(n-1), p.guess, 0)) {
 		return false
 	}
-	p.tries.sent, p.tries.began[n] = n, time.Now().UTC()
+	p.tries.sent, p.tries.attempts()[n].began = n, time.Now().UTC()
 	c.server.late.watch(c)
 	return true
 }
@@ -68,14 +83,15 @@ func (c *Call) failedRow(n int) (r ledger.Row, known bool) {
 	t := &c.purse.tries
 	r = c.purse.row
 	c.fill(&r, n)
-	r.Started, r.Ended = t.began[n], t.began[n+1]
+	all := t.attempts()
+	r.Started, r.Ended = all[n].began, all[n+1].began
 	if r.Ended.IsZero() {
 		r.Ended = time.Now().UTC()
 	}
 	r.Prompt, r.Estimated = c.purse.guess, true
 	r.Status, r.Failure = 500, string(apierror.Unavailable)
 	c.price(&r, n, adapters.Usage{}, nil)
-	o := t.outcome[n]
+	o := all[n].outcome
 	if o.usage != nil { // an answer that was held back and not used
 		c.take(&r, *o.usage)
 		c.price(&r, n, *o.usage, nil)
@@ -106,7 +122,7 @@ func (c *Call) unused(n int, e *apierror.Error, reply *adapters.Reply) {
 	if u, ok := reply.Usage(); ok {
 		o.usage = &u
 	}
-	t.outcome[n] = o
+	t.attempts()[n].outcome = o
 }
 
 // latecomers are failed attempts of which the attempt log has not told yet how they failed, of calls under way and
@@ -206,9 +222,9 @@ func (c *Call) failed(cluster string, o tryOutcome) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	for n := 1; n < t.sent; n++ {
-		if !t.outcome[n].known && c.cluster(n) == cluster {
+		if !t.attempts()[n].outcome.known && c.cluster(n) == cluster {
 			o.known = true
-			t.outcome[n] = o
+			t.attempts()[n].outcome = o
 			return
 		}
 	}

@@ -22,12 +22,15 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	if !ok {
 		return generated.Marshal(v)
 	}
-	head, body := r.marshal()
-	out := mem.BufferSlice{mem.SliceBuffer(head)}
-	if len(body) > 0 {
-		out = append(out, mem.SliceBuffer(body))
+	// gRPC gives the head's buffer back once it is written. The body is the call's.
+	pool := mem.DefaultBufferPool()
+	buffer := pool.Get(r.headLen())
+	head, body := r.marshal((*buffer)[:0])
+	*buffer = head
+	if len(body) == 0 {
+		return mem.BufferSlice{mem.NewBuffer(buffer, pool)}, nil
 	}
-	return out, nil
+	return mem.BufferSlice{mem.NewBuffer(buffer, pool), mem.SliceBuffer(body)}, nil
 }
 
 // Unmarshal implements encoding.CodecV2. The message gets a copy of its own: gRPC uses its buffers again.

@@ -69,9 +69,11 @@ var bufferedMode = func() []byte {
 	return b
 }()
 
-// marshal returns the message in two parts, of which the second is r.Body itself, uncopied.
-func (r *Reply) marshal() (head, body []byte) {
-	b := make([]byte, 0, 256+r.headersLen()+64*len(r.Plan))
+// headLen is an upper bound of the message without a body that is not copied.
+func (r *Reply) headLen() int { return 256 + r.headersLen() + 64*len(r.Plan) }
+
+// marshal appends the message to b, but for r.Body, which follows uncopied.
+func (r *Reply) marshal(b []byte) (head, body []byte) {
 	if r.Immediate != 0 {
 		return r.immediate(b), nil
 	}
