@@ -76,6 +76,7 @@ func statsConfig() *metricsv3.StatsConfig {
 		".circuit_breakers.", ".external.", ".internal.", ".canary.", ".zone.",
 		".ssl.ciphers.", ".ssl.curves.", ".ssl.sigalgs.", ".ssl.versions.",
 		".lb_", ".retry_or_shadow_abandoned", ".original_dst_", ".bind_errors", ".assignment_",
+		".sluice_ext_proc.upstream_rq_", ".sluice_ext_proc.external", ".sluice_ext_proc.retry",
 		".upstream_rq_pending_failure_eject", ".upstream_cx_connect_attempts_exceeded",
 	} {
 		reject = append(reject, &matcherv3.StringMatcher{MatchPattern: &matcherv3.StringMatcher_Contains{Contains: part}})

@@ -130,6 +130,7 @@ func filterChain(m Model) ([]*hcmv3.HttpFilter, error) {
 			UpstreamLog:          []*accesslogv3.AccessLog{attempts},
 			UpstreamHttpFilters:  upstream,
 			SuppressEnvoyHeaders: true,
+			DynamicStats:         wrapperspb.Bool(false),
 		}},
 	)
 }
