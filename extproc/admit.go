@@ -57,11 +57,11 @@ func (c *Call) identify(h wire.Headers) *apierror.Error {
 // callID takes a client's own id for its call if it is one that can stand in logs and headers.
 func callID(own string) string {
 	if own == "" || len(own) > 128 {
-		return newID()
+		return newCallID()
 	}
 	for i := range len(own) {
 		if own[i] <= ' ' || own[i] > '~' {
-			return newID()
+			return newCallID()
 		}
 	}
 	return own

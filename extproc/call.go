@@ -55,6 +55,7 @@ type Call struct {
 	unreached       bool            // the last attempt never reached its provider
 	failure         *apierror.Error // what the client was told, if it was an error
 	together        bool            // the request's headers are answered with its body
+	length          int             // that its client says the body has
 	gathered        []byte          // pieces of that body, until its last has come
 	refused         bool            // sluice itself has answered: no message may follow
 	done            bool            // the answer's last byte has been handed over

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"sync"
+	"time"
 )
 
 const shards = 64
@@ -49,6 +50,18 @@ func (r *registry) drop(id string) {
 	s.Lock()
 	delete(s.calls, id)
 	s.Unlock()
+}
+
+// newCallID is one that begins with the time, in seconds, five digits of it: the ledger finds calls by the first eight
+// digits, and those of one moment then stand together in its index instead of on a page each.
+func newCallID() string {
+	const digits = "0123456789abcdef"
+	id := []byte(newID())
+	now := time.Now().Unix()
+	for i := range 5 {
+		id[4-i] = digits[now>>(4*i)&15]
+	}
+	return string(id)
 }
 
 // newID is 128 random bits in hex.

@@ -20,10 +20,12 @@ func (c *Call) onRequestHeaders(m *wire.Message) *wire.Reply {
 	if m.EndOfStream {
 		return c.refuse(apierror.New(apierror.BadRequest, 400, "the request has no body; send a JSON object"))
 	}
-	if n, err := strconv.ParseInt(c.headers.Get("content-length"), 10, 64); err == nil && n > c.server.MaxBody {
+	n, err := strconv.ParseInt(c.headers.Get("content-length"), 10, 64)
+	if err == nil && n > c.server.MaxBody {
 		return c.refuse(apierror.New(apierror.TooLarge, 413, "the request body has %d bytes; at most %d are taken", n, c.server.MaxBody))
 	}
 	if c.together {
+		c.length = int(min(max(0, n), names.StreamBody))
 		return nil
 	}
 	return pass(wire.RequestHeaders)
@@ -33,6 +35,9 @@ func (c *Call) onRequestHeaders(m *wire.Message) *wire.Reply {
 func (c *Call) gather(m *wire.Message) *wire.Reply {
 	body := m.Body
 	if c.gathered != nil || !m.EndOfStream {
+		if c.gathered == nil {
+			c.gathered = make([]byte, 0, max(c.length, len(body)))
+		}
 		c.gathered = append(c.gathered, body...)
 		body = c.gathered
 	}

@@ -148,7 +148,7 @@ func (c *Call) whole(m *wire.Message, began time.Time) *wire.Reply {
 // ownHeaders are those that every answer has.
 func (c *Call) ownHeaders(r *wire.Reply) {
 	if c.clientID == "" {
-		c.clientID = newID()
+		c.clientID = newCallID()
 	}
 	r.SetHeader("x-litellm-call-id", c.clientID)
 	if c.snapshot != nil {

@@ -93,9 +93,10 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	}
 	db.where = "SQLite in " + path
 	var err error
-	// Transactions begin as writers: one that began as a reader could not become one beside another.
+	// Transactions begin as writers: one that began as a reader could not become one beside another. The log is brought
+	// into the file every 16 MB, where each page then is written once, however often it has changed.
 	db.sql, err = sql.Open("sqlite", "file:"+uriPath(path)+"?_txlock=immediate&_pragma=busy_timeout(10000)&_pragma=journal_mode(WAL)"+
-		"&_pragma=synchronous(NORMAL)&_pragma=foreign_keys(1)")
+		"&_pragma=synchronous(NORMAL)&_pragma=wal_autocheckpoint(4096)&_pragma=foreign_keys(1)")
 	if err != nil {
 		return err
 	}
