@@ -20,9 +20,9 @@ var oddities = []string{
 	`[]`, `{}`, `[[]]`, `[{}]`, `[null]`, `["x",1]`, `{"type":"text"}`, `{"type":7}`, `{"text":"x","type":"text"}`, `{"":{"":[]}}`,
 }
 
-// mangle changes the JSON texts in body, one a line or one over all lines, as seed tells; 0 leaves it as it is.
+// mangle changes the JSON texts in body, one a line or one over all lines, as seed tells. An even one leaves it as it is.
 func mangle(body []byte, seed uint64) []byte {
-	if seed == 0 {
+	if seed%2 == 0 {
 		return body
 	}
 	rnd := rand.New(rand.NewPCG(seed, 7))
