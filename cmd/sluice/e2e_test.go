@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -17,14 +18,59 @@ import (
 )
 
 // TestScripts runs the scripts of testdata/script: the real binary, the real Envoy, scripted providers.
-// testdata/script/README.md lists the commands that they have beside testscript's own.
+// testdata/script/README.md lists the commands that they have beside testscript's own. Those of the guide's
+// examples are tests of their own.
 func TestScripts(t *testing.T) {
+	scripts(t, func(name string) bool { return !strings.HasPrefix(name, "guide_") })
+}
+
+// The guide's examples, by its names.
+
+func TestGuideCostBasedRouting(t *testing.T)    { guide(t, "cost") }
+func TestGuideLatencyBasedRouting(t *testing.T) { guide(t, "latency") }
+func TestGuideUsageBasedRouting(t *testing.T)   { guide(t, "usage") }
+func TestGuideTagBasedRouting(t *testing.T)     { guide(t, "tags") }
+func TestGuideLoadBalancing(t *testing.T)       { guide(t, "balancing") }
+func TestGuideFallbackFlow(t *testing.T)        { guide(t, "fallback_flow", "three_steps") }
+func TestGuideKeysAndTeams(t *testing.T)        { guide(t, "keys_teams") }
+
+func guide(t *testing.T, names ...string) {
+	scripts(t, func(name string) bool {
+		own, ok := strings.CutPrefix(name, "guide_")
+		return ok && slices.Contains(names, own)
+	})
+}
+
+// TestGuideIsTested: no script of the guide's is left out.
+func TestGuideIsTested(t *testing.T) {
+	text, err := os.ReadFile("e2e_test.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths, _ := filepath.Glob(filepath.Join("testdata", "script", "guide_*.txt"))
+	for _, path := range paths {
+		name := strings.TrimSuffix(strings.TrimPrefix(filepath.Base(path), "guide_"), ".txt")
+		if !strings.Contains(string(text), `"`+name+`"`) {
+			t.Errorf("%s is run by no test", path)
+		}
+	}
+}
+
+// scripts runs those whose name, without .txt, is chosen.
+func scripts(t *testing.T, chosen func(name string) bool) {
 	if testing.Short() {
 		t.Skip("starts many processes")
 	}
+	all, err := filepath.Glob(filepath.Join("testdata", "script", "*.txt"))
+	files := slices.DeleteFunc(all, func(path string) bool {
+		return !chosen(strings.TrimSuffix(filepath.Base(path), ".txt"))
+	})
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts (%v)", err)
+	}
 	binary, envoyPath := buildSluice(t), envoytest.Path(t)
 	testscript.Run(t, testscript.Params{
-		Dir:                 filepath.Join("testdata", "script"),
+		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup: func(env *testscript.Env) error {
