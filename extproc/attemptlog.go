@@ -57,9 +57,14 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 	o.ClientTimeout = common.GetResponseFlags().GetUpstreamRequestTimeout() &&
 		strings.HasSuffix(entry.GetRequest().GetRequestId(), markHurried)
 	o.RetryAfter = retryAfter(entry.GetResponse().GetResponseHeaders())
-	if l.server.Health.Report(o) { // the metrics don't know a repeated entry
-		l.server.trouble.failed(o, reason(common), time.Now())
-		l.server.Metrics.Attempt(observe.AttemptRecord{Deployment: id, Status: o.Status, Kind: o.Kind})
+	l.server.attemptFailed(o, reason(common))
+}
+
+// attemptFailed tells of a failed attempt, once. why is why the deployment could not be reached, where that is known.
+func (s *Server) attemptFailed(o route.Outcome, why string) {
+	if s.Health.Report(o) { // the metrics don't know a repeated entry
+		s.trouble.failed(o, why, time.Now())
+		s.Metrics.Attempt(observe.AttemptRecord{Deployment: o.DeploymentID, Status: o.Status, Kind: o.Kind})
 	}
 }
 

@@ -20,6 +20,9 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 		c.answering = min(m.Attributes.Attempt, c.attempts())
 		c.unreached = m.Attributes.Flags&neverSent != 0
 		if e := c.way.ending(); e != nil {
+			if t := c.way.wasTold(); t.attempt == c.answering {
+				c.upstreamFailed, c.providerHeaders = t.status >= 400, t.headers
+			}
 			return c.refuseLate(e)
 		}
 		return c.refuseLate(failure.Find(m.Attributes.Flags, m.Attributes.CodeDetails, status))
@@ -33,7 +36,6 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	c.release()
 	c.upstreamFailed = status >= 400
 	if e := c.way.ending(); e != nil {
-		c.providerHeaders = m.Headers
 		return c.refuseLate(e)
 	}
 	c.answeredWell()

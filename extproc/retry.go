@@ -100,3 +100,28 @@ const (
 	flagTimeout   = 2 // UT
 	flagBrokenOff = 6 // UC
 )
+
+// mostPause bounds the wait before a deployment is asked again.
+const mostPause = time.Minute
+
+// pause waits before attempt n, if that asks a deployment again: for as long as retry_after says and, within
+// a minute, as the deployment itself has asked for. Another deployment is asked at once, as LiteLLM does.
+func (c *Call) pause(stream extprocv3.ExternalProcessor_ProcessServer, n int) {
+	again, wait := c.way.repeats(n)
+	if !again {
+		return
+	}
+	if wait > mostPause {
+		wait = 0
+	}
+	wait = min(max(wait, c.snapshot.RetryAfter), mostPause)
+	if wait <= 0 {
+		return
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stream.Context().Done():
+	}
+}

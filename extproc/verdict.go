@@ -3,7 +3,6 @@ package extproc
 import (
 	"encoding/json"
 	"strconv"
-	"time"
 
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
 
@@ -29,6 +28,7 @@ type verdict struct {
 	call    *Call // nil: not known, or already answered; the answer passes
 	n       int   // the attempt
 	status  int
+	headers wire.Headers
 	reply   *adapters.Reply
 	framing adapters.Framing
 	pieces  [][]byte // of the body, so far
@@ -53,7 +53,7 @@ func (s *Server) judge(stream extprocv3.ExternalProcessor_ProcessServer) error {
 }
 
 func (s *Server) beginVerdict(stream extprocv3.ExternalProcessor_ProcessServer, in *wire.Message) *verdict {
-	v := &verdict{stream: stream, n: in.Attributes.Attempt}
+	v := &verdict{stream: stream, n: in.Attributes.Attempt, headers: in.Headers}
 	v.status, _ = strconv.Atoi(in.Headers.Get(":status"))
 	c := s.calls.get(in.Call)
 	if c == nil || c.attempt(v.n) == nil || c.cluster(v.n) != in.Attributes.Cluster {
@@ -152,7 +152,7 @@ func (v *verdict) body() []byte {
 	return out
 }
 
-// sentence is the reply to the answer's headers: it goes on to the client, or Envoy to the next attempt.
+// sentence is the reply to the answer's headers: it goes on to the client, or Envoy to the next attempt, or that's it.
 func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 	r := pass(wire.ResponseHeaders)
 	if e == nil {
@@ -172,33 +172,21 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 		return r
 	}
 	if v.status >= 400 || v.framing == adapters.Events && e.Kind != apierror.ContentPolicy && v.reply.Produced() == 0 {
-		// Nothing was said yet: the client can have the status that it should have had, and the body is known.
-		c.way.end(e)
+		// Nothing was said yet: the client can have the status that it should have had.
+		return v.last(e)
 	}
 	return r
 }
 
-// mostPause bounds the wait before a deployment is asked again.
-const mostPause = time.Minute
-
-// pause waits before attempt n, if that asks a deployment again: for as long as retry_after says and, within
-// a minute, as the deployment itself has asked for. Another deployment is asked at once, as LiteLLM does.
-func (c *Call) pause(stream extprocv3.ExternalProcessor_ProcessServer, n int) {
-	again, wait := c.way.repeats(n)
-	if !again {
-		return
+// last ends the call with what is wrong with its last answer. Envoy answers in the provider's place, for the answer's
+// own headers may meet a client that is behind with another answer: see docs/adr/0040-held-answers.md. So the attempt
+// log has no entry of it.
+func (v *verdict) last(e *apierror.Error) *wire.Reply {
+	c := v.call
+	c.way.endWith(e, told{attempt: v.n, status: v.status, headers: v.headers})
+	if v.status >= 400 { // what only the body shows is told at the call's end
+		c.server.attemptFailed(route.Outcome{DeploymentID: c.attempt(v.n).Deployment.ID, Status: v.status,
+			Kind: apierror.KindFor(v.status), RetryAfter: e.RetryAfter}, "")
 	}
-	if wait > mostPause {
-		wait = 0
-	}
-	wait = min(max(wait, c.snapshot.RetryAfter), mostPause)
-	if wait <= 0 {
-		return
-	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-stream.Context().Done():
-	}
+	return immediate(e, reply(wire.Other, 2))
 }

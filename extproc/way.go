@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
 )
@@ -25,6 +26,7 @@ type way struct {
 	wait  time.Duration   // what the last failed answer asked for
 	least time.Duration   // what the client wants to be waited at least (retry_after)
 	ended *apierror.Error // what ends the call, if that is already known
+	told  told            // of the answer that it was made of
 
 	room [6]int
 }
@@ -148,4 +150,23 @@ func (w *way) ending() *apierror.Error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.ended
+}
+
+// told is the provider's answer in whose place Envoy tells the client of an error.
+type told struct {
+	attempt, status int
+	headers         wire.Headers
+}
+
+func (w *way) endWith(e *apierror.Error, t told) {
+	w.end(e)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.told = t
+}
+
+func (w *way) wasTold() told {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.told
 }
