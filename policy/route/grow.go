@@ -55,11 +55,15 @@ func (p *planner) grow(primary target, known bool) {
 	}
 	if p.ask.Fallbacks != nil {
 		p.ownFallbacks()
-		return
+	} else {
+		p.follow(0, p.firstClass(0), true)
+		if p.plan.own[context] || p.plan.own[policy] {
+			p.branch()
+		}
 	}
-	p.follow(0, p.firstClass(0), true)
-	if p.plan.own[context] || p.plan.own[policy] {
-		p.branch()
+	// As in LiteLLM, a filtered answer is a failure for the default fallbacks, too, where content has none of its own.
+	if !p.plan.own[policy] && len(p.table.settings.PolicyFallbacks) == 0 && len(p.table.settings.Fallbacks[anyGroup]) > 0 {
+		p.plan.content = slices.ContainsFunc(p.plan.nodes[0].next[ordinary], func(i uint8) bool { return i != 0 })
 	}
 }
 

@@ -56,7 +56,7 @@ func (p *Plan) Longest() int {
 	return min(p.Len(), maxAttempts)
 }
 
-// OnContent tells whether a refusal of content, which may come as a good answer, has fallbacks of its own.
+// OnContent tells whether a refusal of content, which may come as a good answer, has somewhere to go.
 func (p *Plan) OnContent() bool { return p.content }
 
 // Walk is one call's way through its plan. It is a value: a copy can be tried ahead.

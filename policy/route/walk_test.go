@@ -254,6 +254,24 @@ func TestClientLists(t *testing.T) {
 	if err != nil || way(p, down) != "a/1 d/1" || strings.Join(p.Denied, " ") != "b c e" {
 		t.Error(err, way(p, down), p.Denied)
 	}
+	for name, tt := range map[string]struct {
+		s    Settings
+		ask  Ask
+		want bool
+	}{
+		"ordinary":                      {Settings{MaxFallbacks: 5, Fallbacks: lists("a", "b")}, Ask{}, false},
+		"default":                       {Settings{MaxFallbacks: 5, Fallbacks: lists("*", "b")}, Ask{}, true},
+		"default, of another's":         {Settings{MaxFallbacks: 5, Fallbacks: lists("*", "b", "a", "c")}, Ask{}, true},
+		"default, leads nowhere":        {Settings{MaxFallbacks: 5, Fallbacks: lists("*", "a")}, Ask{}, false},
+		"default, none wanted":          {Settings{MaxFallbacks: 5, Fallbacks: lists("*", "b")}, Ask{Fallbacks: []Override{}}, false},
+		"content has its own, not here": {Settings{MaxFallbacks: 5, Fallbacks: lists("*", "b"), PolicyFallbacks: lists("c", "b")}, Ask{}, false},
+	} {
+		tab := table(t, tt.s, members("a", 1), members("b", 1), members("c", 1))
+		tt.ask.Group = "a"
+		if p, err := tab.Plan(tt.ask, nil, first); err != nil || p.OnContent() != tt.want {
+			t.Errorf("%s: %v, %v", name, p.OnContent(), err)
+		}
+	}
 	if p, _ = tab.Plan(Ask{Group: "a", Lists: Lists{Policy: lists("a", "e")}}, nil, first); !p.OnContent() {
 		t.Error("a good answer is not looked at")
 	}
