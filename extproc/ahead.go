@@ -8,20 +8,24 @@ import (
 
 // goesOnAfter moves the call on from attempt n, whose answer is not used, and tells whether another attempt follows.
 // That one's request is made here already: what cannot be made, for want of credentials or because the provider does
-// not take it, is passed over while Envoy can still be told of another.
+// not take it, is passed over while Envoy can still be told of another, and so is a deployment that is full by now.
 func (c *Call) goesOnAfter(n int, e *apierror.Error) bool {
 	if !c.way.failed(n, e.Kind, e.RetryAfter) {
 		return false
 	}
 	for {
-		out, err := c.translate(n + 1)
-		if err == nil {
-			c.way.prepare(n+1, out)
-			c.goesOn(n + 1)
-			return true
+		kind := apierror.RateLimit
+		if !c.filled(n + 1) {
+			out, err := c.translate(n + 1)
+			if err == nil {
+				c.way.prepare(n+1, out)
+				c.goesOn(n + 1)
+				return true
+			}
+			c.unmade(n+1, err)
+			kind = err.Kind
 		}
-		c.unmade(n+1, err)
-		if !c.way.passOver(n+1, err.Kind) {
+		if !c.way.passOver(n+1, kind) {
 			c.way.cut(n)
 			return false
 		}
