@@ -40,6 +40,7 @@ func (c *Call) gather(m *wire.Message) *wire.Reply {
 		}
 		c.gathered = append(c.gathered, body...)
 		body = c.gathered
+		m.Forget()
 	}
 	if int64(len(body)) > c.server.MaxBody {
 		return c.refuse(apierror.New(apierror.TooLarge, 413, "the request body has more than %d bytes", c.server.MaxBody))

@@ -1,6 +1,7 @@
 package wire
 
 import (
+	"bytes"
 	"fmt"
 
 	"google.golang.org/grpc/encoding"
@@ -33,16 +34,31 @@ func (Codec) Marshal(v any) (mem.BufferSlice, error) {
 	return mem.BufferSlice{mem.NewBuffer(buffer, pool), mem.SliceBuffer(body)}, nil
 }
 
-// Unmarshal implements encoding.CodecV2. The message gets a copy of its own: gRPC uses its buffers again.
+// Unmarshal implements encoding.CodecV2. The message gets a copy of its own: gRPC uses its buffers again. Large ones
+// come in many pieces; joining them spares filling the copy with zeros first.
 func (Codec) Unmarshal(data mem.BufferSlice, v any) error {
 	m, ok := v.(*Message)
 	if !ok {
 		return generated.Unmarshal(data, v)
 	}
-	b := make([]byte, data.Len())
-	data.CopyTo(b)
+	var few [8][]byte
+	parts := few[:0]
+	for _, part := range data {
+		parts = append(parts, part.ReadOnlyData())
+	}
+	b := m.spare[:0]
+	if n := data.Len(); n <= cap(b) {
+		for _, part := range parts {
+			b = append(b, part...)
+		}
+	} else {
+		b = bytes.Join(parts, nil)
+	}
 	if err := m.unmarshal(b); err != nil {
 		return fmt.Errorf("%w (%d bytes)", err, len(b))
+	}
+	if m.Body == nil { // everything else is copied
+		m.Forget()
 	}
 	return nil
 }

@@ -57,7 +57,12 @@ type Message struct {
 	Call        string // the call's id, where Envoy was asked to send it along
 	// Together, of a call's first message: the body follows without a reply to the headers.
 	Together bool
+
+	text, spare []byte // what the parts stand in, and what the next message may stand in
 }
+
+// Forget says that no part of the message is used any more: the next one that is read may take its memory.
+func (m *Message) Forget() { m.spare = m.text }
 
 var errMalformed = errors.New("ext_proc: the message is not a valid ProcessingRequest")
 
@@ -74,7 +79,7 @@ const (
 
 // unmarshal reads b, which the message keeps.
 func (m *Message) unmarshal(b []byte) error {
-	*m = Message{}
+	*m = Message{text: b}
 	return fields(b, func(f field) error {
 		switch {
 		case f.typ != protowire.BytesType:
