@@ -79,6 +79,9 @@ func (g *gateway) apply(ctx context.Context, a *assembly) error {
 		}
 	}
 	g.health.Apply(a.snapshot.Table)
+	if before != nil {
+		g.health.Anew(changed(before.config, a.config)...)
+	}
 	g.metrics.Publish(a.metricsNames())
 	g.proc.Use(a.snapshot)
 	g.current.Store(a)

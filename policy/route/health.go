@@ -270,3 +270,24 @@ func policyOf(t *Table, g *group, d *Deployment) *cooldownPolicy {
 	}
 	return p
 }
+
+// Anew forgets how deployments have failed, for they are no longer what failed: they have another key, another
+// address, another model.
+func (h *Health) Anew(ids ...string) {
+	for _, id := range ids {
+		if e := h.entry(id); e != nil && e.anew() {
+			h.emit(Event{DeploymentID: id, Group: e.policy.Load().group, Kind: Back})
+		}
+	}
+}
+
+// anew tells whether it was out.
+func (e *entry) anew() bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	out := e.until.Swap(0) != 0
+	e.probe.Store(0)
+	e.fails, e.successes, e.streak, e.rested, e.why = 0, 0, 0, 0, ""
+	e.heard, e.lastOK = false, false
+	return out
+}

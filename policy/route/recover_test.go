@@ -279,3 +279,33 @@ func TestTrafficCounts(t *testing.T) {
 		t.Errorf("later: %v %v", n, tokens)
 	}
 }
+
+// TestAnew: what has another key has not failed.
+func TestAnew(t *testing.T) {
+	c := newClock()
+	var kinds []EventKind
+	h := NewHealth(c.Now, func(e Event) { kinds = append(kinds, e.Kind) })
+	tab := table(t, DefaultSettings(), members("a", 2))
+	h.Apply(tab)
+	for range 3 {
+		h.Report(Outcome{DeploymentID: "a/1", Status: 401})
+		c.advance(10 * time.Minute)
+	}
+	h.Sent(&Attempt{Deployment: tab.groups[0].members[0], Group: "a"}, false)
+	h.Report(Outcome{DeploymentID: "a/1", Status: 401})
+	h.Anew("a/1", "a/2", "nobody")
+	s := h.State("a/1")
+	if s.Cooling || s.HalfOpen || s.Streak != 0 || s.Fails != 0 || !s.Last.IsZero() || s.Why != "" {
+		t.Errorf("%+v", s)
+	}
+	if s.InFlight != 1 {
+		t.Error("calls under way were forgotten")
+	}
+	if kinds[len(kinds)-1] != Back {
+		t.Error(kinds)
+	}
+	n := len(kinds)
+	if h.Anew("a/1"); len(kinds) != n {
+		t.Error("it came back twice")
+	}
+}
