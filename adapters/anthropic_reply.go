@@ -179,7 +179,7 @@ func (t *anthropicReply) message(dst []byte, content jsondoc.Value) ([]byte, *ap
 			if !input.IsObject() {
 				return nil, t.p.bad("a tool_use block whose input is no object")
 			}
-			if t.a.byTool && b.Get("name").Is(jsonTool) {
+			if t.a.schema != "" && b.Get("name").Is(jsonTool) {
 				text = appendQuoted(text, string(input))
 				t.schema = true
 				continue

@@ -133,7 +133,7 @@ func (t *anthropicReply) blockStart(dst []byte, b jsondoc.Value) []byte {
 		if input := b.Get("input"); input.IsObject() && next(input) {
 			t.start = jsondoc.Value(append([]byte(nil), input...)) // b is gone with its event
 		}
-		if t.a.byTool && b.Get("name").Is(jsonTool) {
+		if t.a.schema != "" && b.Get("name").Is(jsonTool) {
 			t.block, t.schema = blockSchema, true
 			return dst
 		}
@@ -152,8 +152,7 @@ func (t *anthropicReply) blockStart(dst []byte, b jsondoc.Value) []byte {
 	case "redacted_thinking":
 		t.block, t.usage.thought = blockThinking, true
 		if data := b.Get("data"); data.IsString() {
-			dst = append(t.open(dst), `{"reasoning_content":""`...)
-			return t.closeThought(dst, `{"type":"redacted_thinking","data":`+data+`}`)
+			return t.closeThought(append(t.open(dst), '{'), `{"type":"redacted_thinking","data":`+data+`}`)
 		}
 	case "thinking":
 		t.block, t.usage.thought = blockThinking, true
@@ -201,7 +200,10 @@ func (t *anthropicReply) close(dst []byte) []byte {
 
 // closeThought ends an event with a thinking block, which stands in both places where clients look for it.
 func (t *anthropicReply) closeThought(dst []byte, block jsondoc.Value) []byte {
-	dst = append(append(dst, `,"thinking_blocks":[`...), block...)
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	dst = append(append(dst, `"thinking_blocks":[`...), block...)
 	dst = append(append(dst, `],"provider_specific_fields":{"thinking_blocks":[`...), block...)
 	return t.close(append(dst, `]}}`...))
 }
@@ -227,7 +229,8 @@ func (t *anthropicReply) end(dst []byte, _ bool) ([]byte, bool) {
 		return dst, false
 	}
 	if t.p.call.r.includeUsage && t.usage.told {
-		t.usage.tier = "" // it is told of whole answers only
+		t.usage.tier = ""           // it is told of whole answers only
+		t.usage.thinkingTold = true // what cannot be counted is none
 		dst = t.usage.append(append(t.head(dst), `"choices":[],"usage":`...))
 		dst = append(t.p.appendCost(dst[:len(dst)-1]), "}}\n\n"...)
 	}

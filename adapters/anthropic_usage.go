@@ -17,6 +17,7 @@ type anthropicUsage struct {
 	thinkingTold, thought           bool
 	thoughtBytes                    int
 	shortCache, longCache, searches int64
+	split                           bool   // what was written was told by how long it is kept
 	tier                            string // service_tier, as JSON
 }
 
@@ -39,6 +40,7 @@ func (u *anthropicUsage) update(v jsondoc.Value) {
 		case "cache_creation_input_tokens":
 			u.write = n.Count()
 		case "cache_creation":
+			u.split = true
 			u.shortCache = n.Get("ephemeral_5m_input_tokens").Count()
 			u.longCache = n.Get("ephemeral_1h_input_tokens").Count()
 		case "service_tier":
@@ -99,7 +101,7 @@ func (u *anthropicUsage) appendTotal(dst []byte, total int64) []byte {
 	field("cache_write_tokens", u.write)
 	dst = append(dst, ',')
 	field("text_tokens", u.input)
-	if u.shortCache+u.longCache > 0 {
+	if u.split || u.shortCache+u.longCache > 0 {
 		dst = append(dst, `,"cache_creation_token_details":{`...)
 		field("ephemeral_5m_input_tokens", u.shortCache)
 		dst = append(dst, ',')

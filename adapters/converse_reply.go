@@ -22,6 +22,7 @@ type converseReply struct {
 	reason  string // stopReason as OpenAI's finish_reason; "" until it came
 
 	begun     bool      // a stream has told the role
+	thoughts  []byte    // as anthropicReply's
 	block     blockKind // the open content block
 	tools     int       // tool calls so far
 	arguments bool      // the open tool call has arguments

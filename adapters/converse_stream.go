@@ -27,10 +27,11 @@ func (t *converseReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.E
 		t.reason = converseFinish(doc.Get("stopReason").Text())
 		t.think(doc.Get("additionalModelResponseFields"))
 		t.settle()
-		return t.finishChunk(dst), nil
+		return t.finishChunk(t.begin(dst)), nil
 	case "metadata":
 		t.count(doc.Get("usage"))
 		t.aside(doc.Get("serviceTier"), doc.Get("trace"))
+		t.usage.estimate(t.thoughts)
 		t.report()
 		t.p.ended = t.reason != ""
 	}
@@ -72,6 +73,10 @@ func (t *converseReply) thoughtDelta(dst []byte, r jsondoc.Value) []byte {
 	case r.Get("text").IsString():
 		text = r.Get("text")
 		t.p.output += int64(len(text) - len(`""`))
+		t.usage.thoughtBytes += len(text.Inner())
+		if len(t.thoughts)+len(text) <= mostThoughts {
+			t.thoughts = append(t.thoughts, text.Inner()...)
+		}
 		block = append(append(append(block, `{"type":"thinking","thinking":`...), text...), '}')
 	case r.Get("signature").IsString():
 		block = append(append(append(block, `{"type":"thinking","thinking":"","signature":`...), r.Get("signature")...), '}')
@@ -134,12 +139,18 @@ func (t *converseReply) blockStop(dst []byte) []byte {
 	return dst
 }
 
+// begin tells the role, once.
+func (t *converseReply) begin(dst []byte) []byte {
+	if t.begun {
+		return dst
+	}
+	t.begun = true
+	return t.close(append(t.open(dst), roleDelta...))
+}
+
 // open begins an event up to its delta; close ends it. The first is preceded by the role.
 func (t *converseReply) open(dst []byte) []byte {
-	if !t.begun {
-		t.begun = true
-		dst = t.close(append(t.open(dst), roleDelta...))
-	}
+	dst = t.begin(dst)
 	return append(t.head(dst), `"choices":[{"index":0,"delta":`...)
 }
 

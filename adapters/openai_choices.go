@@ -2,20 +2,27 @@ package adapters
 
 import (
 	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
 )
 
 // message counts what a message or delta says, and tells whether it holds what is not OpenAI's way:
 // reasoning under another name, or content as a list of blocks.
-func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
+func (t *openAIReply) message(m jsondoc.Value) bool {
+	foreign, more := false, false
 	for k, v := range m.Members() {
 		switch k.Inner() {
 		case "reasoning":
-			foreign = foreign || v.IsString()
+			foreign = foreign || v.IsString() && !(t.wholly && t.p.call.t.p.quirks.asIs)
 			t.p.output += int64(len(v.Inner()))
 			t.p.spoken.think(t.p, v)
 		case "content":
 			foreign = foreign || v.IsArray() || t.unsaid(v)
+			more = more || t.gathers() && thoughtInText(v)
 			t.p.output += int64(len(v.Inner()))
+			for block := range v.Elements() {
+				_, thoughts := splitBlocks("[" + block + "]")
+				t.p.spoken.think(t.p, thoughts)
+			}
 			t.p.spoken.say(t.p, v)
 		case "reasoning_content":
 			t.p.output += int64(len(v.Inner()))
@@ -29,11 +36,16 @@ func (t *openAIReply) message(m jsondoc.Value) (foreign bool) {
 		case "tool_calls":
 			for call := range v.Elements() {
 				t.p.spoken.calls = true
+				more = more || !t.wholly && untyped(call)
 				t.p.output += int64(len(call.At("function", "arguments").Inner()))
 			}
+		case "token_id":
+			more = true
+		default:
+			more = more || v != "null" && t.gathers() && !messageMembers[k.Inner()]
 		}
 	}
-	return foreign && !t.p.call.t.p.quirks.reasoning
+	return more || foreign && !t.p.call.t.p.quirks.reasoning
 }
 
 // unsaid tells whether a content is an empty text that stands for none.
@@ -51,6 +63,9 @@ func (t *openAIReply) editChoices(choices jsondoc.Value) jsondoc.Value {
 		dst = append(dst, '{')
 		start := len(dst)
 		for k, v := range c.Members() {
+			if t.gathers() && (k.Is("provider_specific_fields") || !choiceMembers[k.Inner()]) {
+				continue
+			}
 			if len(dst) > start {
 				dst = append(dst, ',')
 			}
@@ -58,15 +73,30 @@ func (t *openAIReply) editChoices(choices jsondoc.Value) jsondoc.Value {
 			switch name := k.Inner(); {
 			case (name == "message" || name == "delta") && v.IsObject():
 				dst = t.editMessage(dst, v)
-			case name == "finish_reason" && t.byTool && v.Is("tool_calls"):
-				dst = append(dst, `"stop"`...)
+			case name == "finish_reason":
+				dst = t.appendFinish(dst, c, v)
 			default:
 				dst = append(dst, v...)
 			}
 		}
+		if t.gathers() {
+			dst = appendBeside(dst, gather(c, c.Get("provider_specific_fields"), choiceMembers, t.nativeFinish(c)))
+		}
 		dst = append(dst, '}')
 	}
 	return jsondoc.Value(append(dst, ']'))
+}
+
+// appendFinish appends the finish reason of a choice in OpenAI's word.
+func (t *openAIReply) appendFinish(dst []byte, c, reason jsondoc.Value) []byte {
+	word := t.finishOf(c, reason)
+	switch {
+	case t.byTool && word == "tool_calls":
+		word = "stop"
+	case word == "":
+		return append(dst, "null"...)
+	}
+	return apierror.AppendString(dst, word)
 }
 
 func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
@@ -77,14 +107,19 @@ func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
 	if t.unsaid(content) {
 		content = "null"
 	}
+	thoughts := jsondoc.Value("")
 	if content.IsArray() {
-		var thoughts jsondoc.Value
-		content, thoughts = splitBlocks(content)
-		if thoughts != "" {
+		if content, thoughts = splitBlocks(content); thoughts != "" {
 			reasoning = thoughts
 		}
 	}
+	if t.gathers() && reasoning == "" {
+		reasoning, content = cutThoughts(content)
+	}
 	calls := m.Get("tool_calls")
+	if !t.wholly && untyped(first(calls)) {
+		calls = typed(calls)
+	}
 	if t.byTool && calls.IsArray() {
 		if a := first(calls).At("function", "arguments"); a.IsString() {
 			content = a
@@ -103,11 +138,19 @@ func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
 		dst = append(append(append(dst, k...), ':'), v...)
 	}
 	for k, v := range m.Members() {
-		switch k.Inner() {
-		case "content", "reasoning_content", "reasoning", "tool_calls":
+		switch name := k.Inner(); {
+		case name == "content", name == "reasoning_content", name == "tool_calls", name == "token_id":
+		case name == "reasoning" && (t.wholly || !t.p.call.t.p.quirks.reasoningTwice):
+		case t.gathers() && (name == "provider_specific_fields" || !messageMembers[name]):
 		default:
 			add(k, v)
 		}
+	}
+	if t.gathers() {
+		add(`"provider_specific_fields"`, gather(m, m.Get("provider_specific_fields"), messageMembers, ""))
+	}
+	if !t.wholly && thoughts != "" {
+		add(`"thinking_blocks"`, thoughtBlocks(thoughts))
 	}
 	add(`"content"`, content)
 	add(`"reasoning_content"`, reasoning)

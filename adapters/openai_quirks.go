@@ -214,6 +214,11 @@ func mistral(c *call) *apierror.Error {
 	if tools := c.get("tools"); tools != "" {
 		c.set("tools", jsondoc.Value(appendWithout(nil, tools, "$id", "$schema", "cache_control")))
 	}
+	if !strings.Contains(c.model, "magistral") {
+		if err := c.unsupported(func(name string) bool { return name == "thinking" }); err != nil {
+			return err
+		}
+	}
 	switch effort := c.get("reasoning_effort"); {
 	case strings.Contains(c.model, "magistral"):
 		c.set("reasoning_effort", "")
@@ -240,11 +245,17 @@ func fireworks(c *call) *apierror.Error {
 	if c.get("tool_choice").Is("required") {
 		c.set("tool_choice", `"any"`)
 	}
+	if tools := c.get("tools"); strings.Contains(string(tools), `"strict"`) {
+		c.cutAt(&strictOfTools)
+	}
 	if c.r.facts&hasFile != 0 {
 		return refused("messages", "fireworks_ai takes no files: send the pages of a PDF as images to a model that sees, or its text.")
 	}
 	return nil
 }
+
+// strictOfTools is a member of tools that some refuse; in a schema it may be a property's name.
+var strictOfTools, _ = parseDropPath("tools[*].function.strict")
 
 // fireworksNoTools are parts of the names of the models that are known not to call tools.
 //

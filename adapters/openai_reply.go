@@ -19,6 +19,7 @@ type openAIReply struct {
 	// begun and finished hold one bit a choice, so that a stream cut off is told from one that ended.
 	begun, finished uint64
 	byTool          bool // the content comes as the arguments of a forced tool
+	wholly          bool // the answer came in one piece
 	// filtered is what Azure said about the prompt in an event without choices; the next one tells it.
 	filtered jsondoc.Value
 }
@@ -40,10 +41,11 @@ func (t *openAIReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 	}
 	choices := doc.Get("choices")
 	t.patch.Reset()
+	t.wholly = true
 	if t.follow(choices) {
 		t.patch.Set("choices", t.editChoices(choices))
 	}
-	usage := doc.Get("usage")
+	usage := t.folded(doc.Get("usage"))
 	t.p.report(usage)
 	if !usage.Exists() && list == "choices" {
 		t.patch.Set("usage", `{"prompt_tokens":0,"completion_tokens":0,"total_tokens":0}`)
@@ -76,7 +78,7 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 	if t.follow(choices) {
 		t.patch.Set("choices", t.editChoices(choices))
 	}
-	usage := doc.Get("usage")
+	usage := t.folded(doc.Get("usage"))
 	t.p.report(usage)
 	if t.p.answered == "" || usage.Exists() {
 		t.p.answeredBy(doc.Get("model"))
@@ -97,6 +99,16 @@ func (t *openAIReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 	dst = append(dst, "data: "...)
 	dst = t.patch.Append(dst, doc)
 	return append(dst, "\n\n"...), nil
+}
+
+// folded is the usage with the reasoning in the completion, for providers that tell it apart.
+func (t *openAIReply) folded(usage jsondoc.Value) jsondoc.Value {
+	if !t.p.call.t.p.quirks.reasoningApart || !usage.IsObject() {
+		return usage
+	}
+	folded := foldReasoning(usage)
+	t.patch.Set("usage", folded)
+	return folded
 }
 
 // aboutPrompt keeps what an event without choices says about the prompt, and puts it into the next one:
@@ -130,14 +142,18 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 			case "index":
 				index = v.Count() & 63
 			case "finish_reason":
-				if v.IsString() && v != `""` {
+				word := t.finishOf(c, v)
+				edit = edit || word != "" && !v.Is(word)
+				if word != "" {
 					finished = true
-					t.p.finish = strings.Clone(v.Text()) // v is gone with its event
+					t.p.finish = strings.Clone(word) // v is gone with its event
 				}
 			case "delta", "message":
 				edit = t.message(v) || edit
 			case "text":
 				t.p.output += int64(len(v.Inner()))
+			default:
+				edit = edit || t.gathers() && !choiceMembers[k.Inner()]
 			}
 		}
 		t.begun |= 1 << index
@@ -224,6 +240,8 @@ func (p *Reply) report(u jsondoc.Value) {
 			n.Searches = max(n.Searches, v.Get("web_search_calls").Count())
 		case "cost":
 			n.Cost = toldCost(v)
+		case "cost_in_usd_ticks": // xAI's: https://docs.x.ai/developers/cost-tracking
+			n.Cost = float64(v.Count()) / 1e10
 		}
 	}
 	if n.Total == 0 {

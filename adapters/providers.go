@@ -64,8 +64,8 @@ type quirks struct {
 	promptFilter bool
 	// emptyIsNull: an answer without words has an empty text, where OpenAI's has null.
 	emptyIsNull bool
-	// costUntold: a stream does not tell its cost, as LiteLLM's does not.
-	costUntold bool
+	// costAnswered: a stream tells its cost where the model that the provider names has prices, as LiteLLM's does.
+	costAnswered bool
 	// azureModels: the provider is Azure, whose deployments need not be named like their models.
 	azureModels bool
 	// floats: embeddings are asked for in base64, which is shorter, and given as numbers.
@@ -79,6 +79,9 @@ type quirks struct {
 	plainText, textOnly bool
 	// embedTakes are the parameters of embeddings that it takes, nil for all.
 	embedTakes []string
+	// asIs: what else than OpenAI's its whole answers hold stays where it is. reasoningTwice: a stream tells its
+	// reasoning under its own name, too. reasoningApart: the usage counts reasoning beside the completion.
+	asIs, reasoningTwice, reasoningApart bool
 	// tiers: the provider has words of its own for the service tier of an answer.
 	tiers bool
 	// wholeJSON: the provider does not stream answers with a response_format.
@@ -150,8 +153,8 @@ var providers = append([]provider{
 		name: "groq", base: "https://api.groq.com/openai/v1", env: []string{"GROQ_API_KEY"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
-			chats:      chatsOnly,
-			jsonByTool: groqJSONByTool, wholeJSON: true, tiers: true, rename: plainMax, silent: []string{"user"},
+			chats: chatsOnly,
+			asIs:  true, jsonByTool: groqJSONByTool, wholeJSON: true, tiers: true, rename: plainMax, silent: []string{"user"},
 			refuses: append([]string{"web_search_options"}, newer...), reasons: (*call).reasons,
 		},
 	},
@@ -190,7 +193,7 @@ var providers = append([]provider{
 		env:     []string{"FIREWORKS_API_KEY", "FIREWORKS_AI_API_KEY", "FIREWORKSAI_API_KEY", "FIREWORKS_AI_TOKEN"},
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
-			noThinkingBack: true, costUntold: true, prefix: "accounts/fireworks/models/", rename: plainMax, special: fireworks, rerank: "/rerank",
+			asIs: true, noThinkingBack: true, costAnswered: true, prefix: "accounts/fireworks/models/", rename: plainMax, special: fireworks, rerank: "/rerank",
 			refuses: []string{
 				"verbosity", "context_management", "store", "modalities", "audio", "safety_identifier", "web_search_options",
 				"prompt_cache_retention", "functions", "function_call",
@@ -210,8 +213,8 @@ var providers = append([]provider{
 	{
 		name: "openrouter", base: "https://openrouter.ai/api/v1", env: []string{"OPENROUTER_API_KEY", "OR_API_KEY"},
 		dialect: openAI{}, host: bearer, quirks: quirks{
-			chats:   chatsOnly,
-			special: openRouter, markCache: true, markModels: []string{"claude", "gemini", "minimax", "glm"}, silent: []string{"user"},
+			chats:          chatsOnly,
+			reasoningTwice: true, special: openRouter, markCache: true, markModels: []string{"claude", "gemini", "minimax", "glm"}, silent: []string{"user"},
 			refuses: []string{"verbosity", "context_management"},
 		},
 	},
@@ -224,7 +227,7 @@ var providers = append([]provider{
 				"store", "modalities", "audio", "prediction", "service_tier", "safety_identifier", "prompt_cache_key",
 				"prompt_cache_retention", "functions", "function_call",
 			}, newer...),
-			named: "user", special: xai, rename: plainMax, reasons: (*call).reasons,
+			reasoningApart: true, named: "user", special: xai, rename: plainMax, reasons: (*call).reasons,
 		},
 	},
 	{

@@ -25,16 +25,26 @@ func (u Usage) Tokens(tier string) catalog.Tokens {
 // when its cost is known, so LiteLLM tells it there. Costs of nothing, and those nobody knows, are not told.
 func (p *Reply) appendCost(dst []byte) []byte {
 	prices := p.call.t.prices
-	if prices == nil || !p.used || p.call.t.p.quirks.costUntold {
+	if prices == nil || !p.used {
 		return dst
 	}
+	asked := p.call.model
+	if p.call.t.p.quirks.costAnswered {
+		if asked = ""; !prices.Knows(p.answered) {
+			return dst
+		}
+	}
 	u, _ := p.Usage()
-	dollars, known := prices.For(p.call.model, p.answered).Dollars(u.Tokens(p.tier))
+	dollars, known := prices.For(asked, p.answered).Dollars(u.Tokens(p.tier))
 	if !known || dollars <= 0 {
 		return dst
 	}
 	return strconv.AppendFloat(append(dst, `,"cost":`...), dollars, 'g', -1, 64)
 }
+
+// usageMembers are what a stream tells of its usage; as with LiteLLM, what only one provider counts is left out.
+var usageMembers = setOf("prompt_tokens", "completion_tokens", "total_tokens", "prompt_tokens_details", "completion_tokens_details",
+	"cache_creation_input_tokens", "cache_read_input_tokens", "server_tool_use", "cost")
 
 // fullUsage is a streamed usage object of OpenAI's as LiteLLM gives it to clients: with details of the
 // completion, where the provider told none and there was thinking or no tool was called, and with the cost.
@@ -44,8 +54,14 @@ func (p *Reply) fullUsage(usage jsondoc.Value) jsondoc.Value {
 	detailed, priced := p.spoken.calls && thought == 0, false
 	for k, v := range usage.Members() {
 		switch {
-		case v == "null":
+		case v == "null", !usageMembers[k.Inner()]:
 			continue
+		case k.Is("cost") && v.IsObject():
+			priced, v = true, v.Get("total_cost")
+			if !v.IsNumber() {
+				priced = false
+				continue
+			}
 		case k.Is("completion_tokens_details"):
 			detailed = true
 		case k.Is("cost"):

@@ -56,6 +56,11 @@ func (p *Pricer) For(asked, answered string) *Prices {
 	return &p.info.Prices
 }
 
+// Knows reports whether a model that a provider says has answered has prices.
+func (p *Pricer) Knows(answered string) bool {
+	return p.fixed || answered != "" && p.find(&p.last[0], answered) != nil
+}
+
 func (p *Pricer) find(in *atomic.Pointer[priced], model string) *Prices {
 	last := in.Load()
 	if last == nil || last.model != model {

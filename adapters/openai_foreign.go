@@ -1,0 +1,147 @@
+package adapters
+
+import (
+	"strconv"
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/internal/apierror"
+)
+
+// choiceMembers and messageMembers are what OpenAI's choices and messages hold, and what LiteLLM adds to them. In a
+// whole answer what else a provider tells there moves into provider_specific_fields, where LiteLLM's clients look.
+var (
+	choiceMembers  = setOf("finish_reason", "index", "message", "delta", "text", "logprobs", "provider_specific_fields")
+	messageMembers = setOf("content", "role", "tool_calls", "function_call", "audio", "images", "reasoning_content",
+		"thinking_blocks", "annotations", "provider_specific_fields", "refusal")
+)
+
+// gathers tells whether members that are not OpenAI's are moved in this answer.
+func (t *openAIReply) gathers() bool {
+	return t.wholly && t.p.call.r.op == Chat && !t.p.call.t.p.quirks.asIs
+}
+
+// finishWords are OpenAI's finish reasons, and others' words for them. What is not here is a stop, as in LiteLLM.
+var finishWords = map[string]string{
+	"stop": "stop", "length": "length", "tool_calls": "tool_calls", "function_call": "function_call", "content_filter": "content_filter",
+	"max_tokens": "length", "MAX_TOKENS": "length", "model_length": "length", "tool_use": "tool_calls", "refusal": "content_filter", "SAFETY": "content_filter",
+	"content_filtered": "content_filter", "guardrail_intervened": "content_filter", "sensitive": "content_filter",
+}
+
+// finishOf is OpenAI's word for a finish reason of a choice; "" while there is none.
+func (t *openAIReply) finishOf(choice, reason jsondoc.Value) string {
+	word := reason.Text()
+	if mapped := finishWords[word]; mapped != "" {
+		word = mapped
+	} else if word != "" {
+		word = "stop"
+	}
+	if !t.gathers() {
+		return word
+	}
+	if word == "" {
+		word = "stop"
+	}
+	if word == "stop" && first(choice.At("message", "tool_calls")) != "" {
+		word = "tool_calls"
+	}
+	return word
+}
+
+// gather is the object of what stands beside the known members, put over what own holds already; "" for nothing.
+func gather(object, own jsondoc.Value, known map[string]bool, native jsondoc.Value) jsondoc.Value {
+	dst := []byte{'{'}
+	for k, v := range own.Members() {
+		dst = member(dst, 1, k.Text(), v)
+	}
+	for k, v := range object.Members() {
+		if v != "null" && !known[k.Inner()] {
+			dst = member(dst, 1, k.Text(), v)
+		}
+	}
+	if native != "" {
+		dst = member(dst, 1, "native_finish_reason", native)
+	}
+	if len(dst) == 1 {
+		return ""
+	}
+	return jsondoc.Value(append(dst, '}'))
+}
+
+// thoughtInText tells whether a content begins with its thinking in tags.
+func thoughtInText(content jsondoc.Value) bool {
+	return strings.HasPrefix(content.Inner(), "<think") || strings.HasPrefix(content.Inner(), "<budget:think")
+}
+
+// cutThoughts takes the thinking off a content that begins with it.
+func cutThoughts(content jsondoc.Value) (thoughts, rest jsondoc.Value) {
+	thought, text, ok := cutThought(content.Text())
+	if !ok {
+		return "", content
+	}
+	return jsondoc.Value(apierror.AppendString(nil, thought)), jsondoc.Value(apierror.AppendString(nil, text))
+}
+
+// untyped tells whether a piece of a stream opens a tool call without saying what kind it is.
+func untyped(call jsondoc.Value) bool { return call.Get("type") == "" && call.Get("id").IsString() }
+
+// typed is a list of tool calls that say that they are functions.
+func typed(calls jsondoc.Value) jsondoc.Value {
+	dst := []byte{'['}
+	for call := range calls.Elements() {
+		if len(dst) > 1 {
+			dst = append(dst, ',')
+		}
+		if !untyped(call) {
+			dst = append(dst, call...)
+			continue
+		}
+		dst = append(dst, `{"type":"function"`...)
+		for k, v := range call.Members() {
+			dst = append(append(append(append(dst, ','), k...), ':'), v...)
+		}
+		dst = append(dst, '}')
+	}
+	return jsondoc.Value(append(dst, ']'))
+}
+
+// thoughtBlocks is what a stream of Mistral's thinking is told as beside its text.
+func thoughtBlocks(thoughts jsondoc.Value) jsondoc.Value {
+	return `[{"type":"thinking","thinking":` + thoughts + `,"signature":"mistral"}]`
+}
+
+// foldReasoning is a usage whose reasoning is part of the completion, as OpenAI's is: xAI counts it beside.
+//
+// https://docs.x.ai/docs/guides/reasoning
+func foldReasoning(usage jsondoc.Value) jsondoc.Value {
+	reasoning := usage.At("completion_tokens_details", "reasoning_tokens").Count()
+	prompt, completion := usage.Get("prompt_tokens").Count(), usage.Get("completion_tokens").Count()
+	if reasoning == 0 || usage.Get("total_tokens").Count() != prompt+completion+reasoning {
+		return usage
+	}
+	dst := []byte{'{'}
+	for k, v := range usage.Members() {
+		if k.Is("completion_tokens") {
+			v = jsondoc.Value(strconv.FormatInt(completion+reasoning, 10))
+		}
+		dst = member(dst, 1, k.Text(), v)
+	}
+	return jsondoc.Value(append(dst, '}'))
+}
+
+// appendBeside appends provider_specific_fields to an object that has members, unless there are none.
+func appendBeside(dst []byte, fields jsondoc.Value) []byte {
+	if fields == "" {
+		return dst
+	}
+	return append(append(dst, `,"provider_specific_fields":`...), fields...)
+}
+
+// nativeFinish is a choice's finish reason in the provider's own word, where it is not OpenAI's; "" otherwise.
+func (t *openAIReply) nativeFinish(c jsondoc.Value) jsondoc.Value {
+	reason := c.Get("finish_reason")
+	if word := reason.Text(); word == "" || finishWords[word] == word {
+		return ""
+	}
+	return reason
+}
