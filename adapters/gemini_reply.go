@@ -111,6 +111,7 @@ func (t *geminiReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Err
 		return nil, t.p.bad("JSON without \"candidates\"")
 	}
 	t.setID(doc.Get("responseId"))
+	t.p.answeredBy(doc.Get("modelVersion"))
 	for c := range candidates.Elements() {
 		t.usage.grounded(c.Get("groundingMetadata"))
 	}

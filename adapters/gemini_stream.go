@@ -17,6 +17,7 @@ func (t *geminiReply) event(dst []byte, ev framing.Event) ([]byte, *apierror.Err
 		return dst, t.p.reported(googleFailure(doc))
 	}
 	t.setID(doc.Get("responseId"))
+	t.p.answeredBy(doc.Get("modelVersion"))
 	candidates := doc.Get("candidates")
 	if doc.Get("promptFeedback").Get("blockReason").Exists() {
 		t.begun, t.finished, t.p.finish = t.begun|1, t.finished|1, "content_filter"

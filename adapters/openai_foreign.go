@@ -11,7 +11,7 @@ import (
 // choiceMembers and messageMembers are what OpenAI's choices and messages hold, and what LiteLLM adds to them. In a
 // whole answer what else a provider tells there moves into provider_specific_fields, where LiteLLM's clients look.
 var (
-	choiceMembers  = setOf("finish_reason", "index", "message", "delta", "text", "logprobs", "provider_specific_fields")
+	choiceMembers  = setOf("finish_reason", "index", "message", "text", "logprobs", "provider_specific_fields")
 	messageMembers = setOf("content", "role", "tool_calls", "function_call", "audio", "images", "reasoning_content",
 		"thinking_blocks", "annotations", "provider_specific_fields", "refusal")
 )
