@@ -63,6 +63,13 @@ func (c *Call) depart(n int) {
 	c.server.Health.Sent(to, free)
 }
 
+// at is the attempt under way, from 1.
+func (l *leg) at() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.n
+}
+
 // arrive ends the last attempt, with the call.
 func (c *Call) arrive() {
 	l := &c.leg

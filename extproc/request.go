@@ -75,6 +75,7 @@ func (c *Call) onRequestBody(body []byte) *wire.Reply {
 	c.attemptBegan.Store(c.sent.UnixNano())
 	c.depart(1)
 	c.overhead += c.sent.Sub(c.began)
+	c.awaitStream()
 	return r
 }
 

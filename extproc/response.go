@@ -14,6 +14,9 @@ import (
 
 // onResponseHeaders learns who answered and how the answer is to be read. After it no attempt follows.
 func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
+	if c.deadline.begin() {
+		return nil // the client has been answered: Envoy is closing this stream
+	}
 	c.answered = time.Now()
 	status, _ := strconv.Atoi(m.Headers.Get(":status"))
 	if m.Attributes.CodeDetails != viaUpstream || c.plan == nil {
