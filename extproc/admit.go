@@ -146,6 +146,7 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 	if c.way.least, err = wishedWait(r.Field("retry_after")); err != nil {
 		return a, err
 	}
+	a.Pretend = pretended(r)
 	if string(r.Field("disable_fallbacks")) == "true" {
 		a.Fallbacks = []route.Override{} // none, which replaces the configured ones
 	}

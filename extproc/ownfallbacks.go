@@ -129,6 +129,20 @@ func allLists(items []json.RawMessage) bool {
 	return true
 }
 
+// pretended is how the model asked for is to count as failed, for a client that tries out its fallbacks
+// (https://docs.litellm.ai/docs/proxy/reliability#test-fallbacks).
+func pretended(r *adapters.Request) apierror.Kind {
+	switch {
+	case string(r.Field("mock_testing_fallbacks")) == "true":
+		return apierror.Internal
+	case string(r.Field("mock_testing_context_fallbacks")) == "true":
+		return apierror.ContextLength
+	case string(r.Field("mock_testing_content_policy_fallbacks")) == "true":
+		return apierror.ContentPolicy
+	}
+	return ""
+}
+
 // asLists reads the configuration's shape of fallbacks, {group: [models]}, which a client may send, too.
 func asLists(item []byte) (lists map[string][]string, ok bool) {
 	err := json.Unmarshal(item, &lists)

@@ -58,6 +58,15 @@ func (p *planner) nothing(known bool) *apierror.Error {
 		"No deployments available for selected model. Passed model=%s: %s.", model, strings.TrimSuffix(reason, "."))
 }
 
+// pretended is the answer to who tries out fallbacks where there are none. The words are LiteLLM's.
+func pretended(a *Ask) *apierror.Error {
+	status := http.StatusBadRequest
+	if classOf(a.Pretend) == ordinary {
+		status = http.StatusInternalServerError
+	}
+	return apierror.New(a.Pretend, status, "This is a mock exception for model=%s, to trigger a fallback.", quoted(a.Group))
+}
+
 // Full is why a deployment cannot take a call now, but could later: one of its own limits is reached.
 type Full struct {
 	Reason     string        // a sentence without secrets

@@ -48,9 +48,13 @@ func (p *planner) grow(primary target, known bool) {
 		p.plan.own[context] = own.Context != nil || len(s.ContextFallbacks) > 0
 		p.plan.own[policy] = own.Policy != nil || len(s.PolicyFallbacks) > 0
 	}
-	if known {
+	switch {
+	case known && p.ask.Pretend != "":
+		p.plan.nodes = append(p.plan.nodes, node{to: primary, empty: p.ask.Pretend})
+		p.refusal = pretended(p.ask)
+	case known:
 		p.node(primary, 0)
-	} else { // LiteLLM sends a model that nobody has to the default fallbacks
+	default: // LiteLLM sends a model that nobody has to the default fallbacks
 		p.plan.nodes = append(p.plan.nodes, node{empty: apierror.Unavailable})
 	}
 	if p.ask.Fallbacks != nil {

@@ -44,6 +44,9 @@ type Ask struct {
 	Tags []string
 	// Session is [Round.Session].
 	Session func(by Affinity) uint64
+	// Pretend is how the group asked for counts as failed without being tried, for somebody who tries out the
+	// fallbacks; "": it is tried.
+	Pretend apierror.Kind
 	// Look makes a plan for somebody to look at: it claims no deployment's trial after a cooldown.
 	Look bool
 }

@@ -144,6 +144,32 @@ func TestClientFallbacksServeEveryKind(t *testing.T) {
 	}
 }
 
+// TestPretend: the group asked for is not tried.
+func TestPretend(t *testing.T) {
+	s := Settings{MaxFallbacks: 5, NumRetries: 2, Fallbacks: map[string][]string{"a": {"b"}, "b": {"c"}},
+		ContextFallbacks: map[string][]string{"a": {"c"}}}
+	tab := table(t, s, members("a", 2), members("b", 1), members("c", 1))
+	for _, tt := range []struct {
+		ask  Ask
+		want string
+	}{
+		{Ask{Group: "a", Pretend: apierror.Internal}, "b/1 c/1"},
+		{Ask{Group: "a", Pretend: apierror.ContextLength}, "c/1"},
+		{Ask{Group: "a", Pretend: apierror.ContentPolicy}, "b/1 c/1"},
+		{Ask{Group: "a", Pretend: apierror.Internal, Fallbacks: []Override{{Model: "c"}}}, "c/1"},
+	} {
+		p, err := tab.Plan(tt.ask, nil, first)
+		if err != nil || way(p, apierror.Internal) != tt.want {
+			t.Errorf("%+v: %s, %v", tt.ask, way(p, apierror.Internal), err)
+		}
+	}
+	for kind, status := range map[apierror.Kind]int{apierror.Internal: 500, apierror.ContentPolicy: 400} {
+		if _, err := tab.Plan(Ask{Group: "c", Pretend: kind}, nil, first); err == nil || err.Status != status || !strings.Contains(err.Message, "mock exception for model=c") {
+			t.Error(err)
+		}
+	}
+}
+
 // TestTheWayIsThePlan: whatever is configured, attempts that fail for ordinary reasons go through
 // Plan.Attempts in order, and no way is longer than the plan says.
 func TestTheWayIsThePlan(t *testing.T) {
