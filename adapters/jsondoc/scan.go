@@ -266,16 +266,21 @@ const (
 	highs = 0x8080808080808080
 )
 
+// marks has the high bit of each byte set that is a quote, a backslash or a control character; other bits are noise. With
+// one bit turned, the quote is the neighbour of the control characters, and both are what is below '!'.
+func marks(w uint64) uint64 {
+	low, slash := w^(2*ones), w^('\\'*ones)
+	return (low-'!'*ones)&^low | (slash-ones)&^slash
+}
+
 // text scans a string whose opening quote lies before i. It looks at eight bytes at a time for the
-// three things that matter: a quote, a backslash, a control character. In each of the three masks a
+// three things that matter: a quote, a backslash, a control character. In the masks a
 // byte may be marked falsely only above one that is marked rightly, so the lowest mark is always right.
 func (s *scanner) text(i int) (end int, escaped bool) {
 	b := s.b
 	for {
 		if i+8 <= len(b) {
-			w := binary.LittleEndian.Uint64(b[i:])
-			quote, slash := w^('"'*ones), w^('\\'*ones)
-			mark := ((w-' '*ones)&^w | (quote-ones)&^quote | (slash-ones)&^slash) & highs
+			mark := marks(binary.LittleEndian.Uint64(b[i:])) & highs
 			if mark == 0 {
 				i += 8
 				continue
