@@ -139,6 +139,9 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 	if a.Lists, err = c.ownLists(r); err != nil {
 		return a, err
 	}
+	if err = c.mayFallBack(&a); err != nil {
+		return a, err
+	}
 	c.windows = c.snapshot.Windows || len(a.Lists.Context) > 0
 	if a.MaxFallbacks, err = wishedCount("max_fallbacks", r.Field("max_fallbacks"), ""); err != nil {
 		return a, err

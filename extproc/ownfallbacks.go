@@ -129,6 +129,36 @@ func allLists(items []json.RawMessage) bool {
 	return true
 }
 
+// mayFallBack refuses fallbacks of the client's own that its key may not use. Those of the configuration are left out
+// instead: the client did not name them.
+func (c *Call) mayFallBack(a *route.Ask) *apierror.Error {
+	for i := range a.Fallbacks {
+		if err := c.mayUse(a.Fallbacks[i].Model); err != nil {
+			return err
+		}
+	}
+	for _, lists := range [...]map[string][]string{a.Lists.Ordinary, a.Lists.Context, a.Lists.Policy} {
+		for _, models := range lists {
+			for _, model := range models {
+				if err := c.mayUse(model); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *Call) mayUse(model string) *apierror.Error {
+	if c.allows(model) {
+		return nil
+	}
+	if group, ok := c.snapshot.Table.Resolve(model); ok && c.allows(group) {
+		return nil
+	}
+	return c.snapshot.Keys.AccessError(c.key, model)
+}
+
 // pretended is how the model asked for is to count as failed, for a client that tries out its fallbacks
 // (https://docs.litellm.ai/docs/proxy/reliability#test-fallbacks).
 func pretended(r *adapters.Request) apierror.Kind {
