@@ -233,6 +233,9 @@ func (c *call) azureDated() *apierror.Error {
 		return nil
 	}
 	if version[:len("2024-10")] < "2024-08" && !c.byTool {
+		if c.get("response_format").Get("type").Is("text") {
+			c.set("response_format", "") // it says nothing, and LiteLLM does not send it
+		}
 		if err := c.schemaAsTool(); err != nil {
 			return err
 		}

@@ -149,7 +149,7 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 					t.p.finish = strings.Clone(word) // v is gone with its event
 				}
 			case "delta", "message":
-				edit = t.message(v) || edit
+				edit = t.message(v) || edit || t.gathers() && !choiceMembers[k.Inner()] // Perplexity writes both
 			case "text":
 				t.p.output += int64(len(v.Inner()))
 			default:
