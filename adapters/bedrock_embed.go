@@ -11,6 +11,7 @@ import (
 	"github.com/sluicegw/sluice/adapters/fanout"
 	"github.com/sluicegw/sluice/adapters/framing"
 	"github.com/sluicegw/sluice/adapters/jsondoc"
+	"github.com/sluicegw/sluice/adapters/tokens"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
@@ -204,7 +205,7 @@ type embedReply struct{ p *Reply }
 func (t *embedReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Error) {
 	dst = append(dst, `{"object":"list","model":`...)
 	dst = append(append(dst, t.p.alias...), `,"data":[`...)
-	var tokens, n int64
+	var read, n int64
 	add := func(v jsondoc.Value, kind string) {
 		if n > 0 {
 			dst = append(dst, ',')
@@ -236,7 +237,7 @@ func (t *embedReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Erro
 				return nil, t.p.bad("JSON without an embedding")
 			}
 			add(v, "")
-			tokens += one.Get("inputTextTokenCount").Count()
+			read += one.Get("inputTextTokenCount").Count()
 		}
 	default:
 		v := titanVector(doc.Get)
@@ -245,19 +246,25 @@ func (t *embedReply) whole(dst []byte, doc *jsondoc.Doc) ([]byte, *apierror.Erro
 		}
 		add(v, "")
 	}
-	tokens += doc.Get("inputTextTokenCount").Count()
-	if tokens == 0 {
+	read += doc.Get("inputTextTokenCount").Count()
+	if read == 0 {
 		units := doc.Get("meta").Get("billed_units")
-		tokens = units.Get("input_tokens").Count() + units.Get("images").Count()
+		read = units.Get("input_tokens").Count() + units.Get("images").Count()
 	}
 	if t.p.heard.input > 0 {
-		tokens = t.p.heard.input
+		read = t.p.heard.input
 	}
-	if images := t.images(); tokens+images > 0 {
-		t.p.usage, t.p.used = Usage{Prompt: tokens, Total: tokens, Images: images}, true
+	images := t.images()
+	if read+images > 0 {
+		t.p.usage, t.p.used = Usage{Prompt: read, Total: read, Images: images}, true
 	}
-	dst = strconv.AppendInt(append(dst, `],"usage":{"prompt_tokens":`...), tokens, 10)
-	dst = strconv.AppendInt(append(dst, `,"completion_tokens":0,"total_tokens":`...), tokens, 10)
+	if read+images == 0 && len(t.p.call.r.body) < mostCounted { // nobody told: the client gets a count, as LiteLLM's do
+		for _, text := range embedTexts(t.p.call.get("input")) {
+			read += int64(tokens.For("").Text(text.Text()))
+		}
+	}
+	dst = strconv.AppendInt(append(dst, `],"usage":{"prompt_tokens":`...), read, 10)
+	dst = strconv.AppendInt(append(dst, `,"completion_tokens":0,"total_tokens":`...), read, 10)
 	return append(dst, "}}"...), nil
 }
 
