@@ -145,9 +145,11 @@ def differences(theirs, ours):
 
 
 def explained(known, call, where):
+    """Whether an entry of known*.json tells of this difference: its "where" is a pattern or a list of them."""
+    plain = lambda p: p.replace("[", "<").replace("]", ">")
     for k in known:
-        if fnmatch.fnmatch(call, k["case"]) and fnmatch.fnmatch(where.replace("[", "<").replace("]", ">"),
-                                                               k["where"].replace("[", "<").replace("]", ">")):
+        wheres = k["where"] if isinstance(k["where"], list) else [k["where"]]
+        if fnmatch.fnmatch(call, k["case"]) and any(fnmatch.fnmatch(plain(where), plain(w)) for w in wheres):
             return True
     return False
 
