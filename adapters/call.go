@@ -24,7 +24,13 @@ type call struct {
 	whole bool
 	// text: a completion is asked for as a chat of one message.
 	text bool
+	// grown is by how many bytes the schemas grew whose references were written out.
+	grown int
 }
+
+// mostGrown bounds what references can make of the schemas of one call: a few that refer to each other twice stand for
+// any number.
+const mostGrown = 1 << 20
 
 // field is one member of the request. An empty value is a field taken out again.
 type field struct {

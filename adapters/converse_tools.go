@@ -113,7 +113,7 @@ var jsonTypes = []string{"array", "boolean", "integer", "null", "number", "objec
 // inputSchema appends the schema of a tool's input: type, properties and required, with references written out,
 // for Converse does not know them.
 func (a *converseCall) inputSchema(dst []byte, schema jsondoc.Value) []byte {
-	r := references{root: schema}
+	r := references{root: schema, grown: &a.grown}
 	kind := jsondoc.Value(`"object"`)
 	if t := schema.Get("type"); slices.Contains(jsonTypes, t.Text()) {
 		kind = t
@@ -142,11 +142,9 @@ func (a *converseCall) inputSchema(dst []byte, schema jsondoc.Value) []byte {
 type references struct {
 	root jsondoc.Value
 	open []string // what is being written out
-	size int
+	// grown is the call's: past mostGrown references stay what they are.
+	grown *int
 }
-
-// maxWrittenOut bounds what references may grow to in bytes.
-const maxWrittenOut = 1 << 20
 
 func (r *references) append(dst []byte, v jsondoc.Value) []byte {
 	switch {
@@ -165,7 +163,7 @@ func (r *references) append(dst []byte, v jsondoc.Value) []byte {
 	}
 	if ref := v.Get("$ref"); ref.IsString() {
 		if target, name := r.find(ref.Text()); target != "" && !slices.Contains(r.open, name) {
-			if r.size += len(target); r.size <= maxWrittenOut {
+			if *r.grown += len(target); *r.grown <= mostGrown {
 				r.open = append(r.open, name)
 				dst = r.append(dst, target)
 				r.open = r.open[:len(r.open)-1]

@@ -219,7 +219,7 @@ func (a *geminiCall) responseFormat(w *configWriter, format jsondoc.Value) *apie
 		w.set("response_json_schema", withoutStrict(schema))
 		return nil
 	}
-	out, err := appendGoogleSchema(nil, schema, "response_format", true)
+	out, err := a.appendGoogleSchema(nil, schema, "response_format", true)
 	w.set("response_schema", jsondoc.Value(out))
 	return err
 }

@@ -21,11 +21,7 @@ type googleSchema struct {
 	err     *apierror.Error
 }
 
-const (
-	maxSchemaDepth = 100
-	// maxSchemaGrowth bounds what references to references can make of a small schema.
-	maxSchemaGrowth = 1 << 20
-)
+const maxSchemaDepth = 100
 
 // schemaKeywords are the keywords that Google knows, apart from those that are written by hand.
 var schemaKeywords = setOf(
@@ -36,10 +32,13 @@ var schemaKeywords = setOf(
 // listedKeywords go with the object or array where a type is a list.
 var listedKeywords = setOf("properties", "required", "items", "minItems", "maxItems", "minProperties", "maxProperties")
 
-func appendGoogleSchema(dst []byte, schema jsondoc.Value, at string, ordered bool) ([]byte, *apierror.Error) {
-	s := googleSchema{at: at, ordered: ordered, limit: len(dst) + len(schema) + maxSchemaGrowth}
+// appendGoogleSchema appends a schema of the call's, named at. Those of one call share what they may grow by.
+func (c *call) appendGoogleSchema(dst []byte, schema jsondoc.Value, at string, ordered bool) ([]byte, *apierror.Error) {
+	start := len(dst) + len(schema)
+	s := googleSchema{at: at, ordered: ordered, limit: start + max(0, mostGrown-c.grown)}
 	s.define(schema)
 	dst = s.append(dst, schemaNode{v: schema, nulls: true})
+	c.grown += max(0, len(dst)-start)
 	return dst, s.err
 }
 

@@ -188,7 +188,7 @@ func (a *geminiCall) appendFunctions(dst []byte) ([]byte, *apierror.Error) {
 				dst = append(append(dst, `,"parameters":`...), without(p, "additionalProperties", "strict")...)
 			} else if p.IsObject() {
 				var err *apierror.Error
-				if dst, err = appendGoogleSchema(append(dst, `,"parameters":`...), p, list+"["+strconv.Itoa(at)+"].function.parameters", false); err != nil {
+				if dst, err = a.appendGoogleSchema(append(dst, `,"parameters":`...), p, list+"["+strconv.Itoa(at)+"].function.parameters", false); err != nil {
 					return nil, err
 				}
 			}

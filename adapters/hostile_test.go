@@ -2,6 +2,7 @@ package adapters
 
 import (
 	"encoding/json"
+	"fmt"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -69,6 +70,33 @@ func TestCallsWithoutNames(t *testing.T) {
 			if err == nil && !json.Valid(out.Body) || err != nil && !strings.HasPrefix(err.Param, "messages[1]") && !strings.HasPrefix(err.Message, target.p.name) {
 				t.Errorf("%s: %s: %v %+v", target, call, out, err)
 			}
+		}
+	}
+}
+
+// TestReferencesGrowLittle: schemas whose definitions name each other twice stand for a million times their size. What is
+// written of them is bounded for the call, not for each tool.
+func TestReferencesGrowLittle(t *testing.T) {
+	var tools strings.Builder
+	for i := range 40 {
+		if i > 0 {
+			tools.WriteByte(',')
+		}
+		fmt.Fprintf(&tools, `{"type":"function","function":{"name":"f%d","parameters":{"type":"object","properties":{"x":{"$ref":"#/$defs/d0"}},"$defs":{`, i)
+		for d := range 14 {
+			fmt.Fprintf(&tools, `"d%d":{"type":"object","properties":{"a":{"$ref":"#/$defs/d%d"},"b":{"$ref":"#/$defs/d%d"}}},`, d, d+1, d+1)
+		}
+		tools.WriteString(`"d14":{"type":"string"}}}}}`)
+	}
+	body := `{"model":"m","messages":[{"role":"user","content":"Hi"}],"tools":[` + tools.String() + `]}`
+	r, err := Parse(Chat, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	targets, _ := fuzzTargets(t)
+	for _, target := range targets {
+		if out, err := target.Request(r); err == nil && len(out.Body) > 2*len(body)+2*mostGrown {
+			t.Errorf("%s: %d bytes of %d", target, len(out.Body), len(body))
 		}
 	}
 }
