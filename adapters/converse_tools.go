@@ -141,7 +141,10 @@ func (a *converseCall) inputSchema(dst []byte, schema jsondoc.Value) []byte {
 // itself.
 type references struct {
 	root jsondoc.Value
-	open []string // what is being written out
+	defs definitions
+	// looked: the definitions have been read, if there are any.
+	looked bool
+	open   []string // what is being written out
 	// grown is the call's: past mostGrown references stay what they are.
 	grown *int
 }
@@ -192,12 +195,12 @@ func (r *references) append(dst []byte, v jsondoc.Value) []byte {
 
 func (r *references) find(ref string) (jsondoc.Value, string) {
 	name := ref[strings.LastIndexByte(ref, '/')+1:]
-	for _, where := range [...]string{"$defs", "definitions"} {
-		if target := r.root.Get(where).Get(name); target != "" {
-			return target, name
-		}
+	if !r.looked {
+		r.looked = true
+		r.defs.add(r.root.Get("definitions"))
+		r.defs.add(r.root.Get("$defs"))
 	}
-	return "", name
+	return r.defs.find(name), name
 }
 
 // choice is tool_choice in Converse's words.

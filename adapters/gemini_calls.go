@@ -152,18 +152,32 @@ func (w *geminiWriter) toolResult(i int) *apierror.Error {
 	return nil
 }
 
-// functionOf is the name of the function whose result message i is: the nearest call of that id, or the name
-// that the message has.
+// functionOf is the name of the function whose result message i is: the nearest earlier call of that id, or the name
+// that the message has. It is asked in the order of the messages.
 func (w *geminiWriter) functionOf(i int) jsondoc.Value {
-	m := &w.messages[i]
-	for k := i - 1; k >= 0 && m.toolCallID.IsString(); k-- {
-		for call := range w.messages[k].toolCalls.Elements() {
-			if call.Get("id") == m.toolCallID {
-				return call.At("function", "name")
+	for ; w.called < i; w.called++ {
+		for call := range w.messages[w.called].toolCalls.Elements() {
+			id := call.Get("id")
+			if at, ok := w.functions[id]; ok && at.message == w.called {
+				continue
 			}
+			if w.functions == nil {
+				w.functions = map[jsondoc.Value]calledFunction{}
+			}
+			w.functions[id] = calledFunction{w.called, call.At("function", "name")}
 		}
 	}
+	m := &w.messages[i]
+	if f, ok := w.functions[m.toolCallID]; ok && m.toolCallID.IsString() {
+		return f.name
+	}
 	return m.name
+}
+
+// calledFunction is the name of a function that a message called.
+type calledFunction struct {
+	message int
+	name    jsondoc.Value
 }
 
 // response writes a result's text: an object as it is, anything else as its content. media are the parts

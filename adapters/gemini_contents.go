@@ -14,7 +14,10 @@ type geminiWriter struct {
 	start    int  // where the open content's first part would be
 	contents int  // that were written
 	text     bool // the open content has a text
-	best     int  // the index in resolutions of the highest that an image asks for, from 1
+	// functions are those that the first messages called, by the ids of the calls; called is how many those are.
+	functions map[jsondoc.Value]calledFunction
+	called    int
+	best      int // the index in resolutions of the highest that an image asks for, from 1
 	// resolution is the highest that an image asks for.
 	resolution string
 }

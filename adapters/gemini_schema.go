@@ -15,8 +15,9 @@ import (
 type googleSchema struct {
 	at      string // the field of the request, for an error
 	ordered bool   // answers keep the order of the properties
-	defs    []jsondoc.Value
+	defs    definitions
 	limit   int // the length that dst may grow to
+	read    int // how many bytes references have led to
 	depth   int
 	err     *apierror.Error
 }
@@ -45,9 +46,7 @@ func (c *call) appendGoogleSchema(dst []byte, schema jsondoc.Value, at string, o
 // define makes the definitions in a schema known.
 func (s *googleSchema) define(schema jsondoc.Value) {
 	for _, name := range [...]string{"$defs", "definitions"} {
-		if d := schema.Get(name); d.IsObject() && !slices.Contains(s.defs, d) {
-			s.defs = append(s.defs, d)
-		}
+		s.defs.add(schema.Get(name))
 	}
 }
 
@@ -72,9 +71,10 @@ func (s *googleSchema) resolve(n schemaNode) schemaNode {
 		if slices.Contains(n.chain, name) {
 			return n
 		}
-		target := jsondoc.Value("")
-		for i := len(s.defs) - 1; i >= 0 && target == ""; i-- {
-			target = s.defs[i].Get(name)
+		target := s.defs.find(name)
+		if s.read += len(target); s.read > 8*mostGrown {
+			s.tooLarge()
+			return n
 		}
 		if !target.IsObject() {
 			return n
@@ -85,12 +85,16 @@ func (s *googleSchema) resolve(n schemaNode) schemaNode {
 	}
 }
 
+func (s *googleSchema) tooLarge() {
+	s.err = refused(s.at, "'%s' nests too deep, or grows too large once its references are written out.", s.at)
+}
+
 func (s *googleSchema) append(dst []byte, n schemaNode) []byte {
 	if s.err != nil {
 		return dst
 	}
 	if s.depth++; s.depth > maxSchemaDepth || len(dst) > s.limit {
-		s.err = refused(s.at, "'%s' nests too deep, or grows too large once its references are written out.", s.at)
+		s.tooLarge()
 		return dst
 	}
 	defer func() { s.depth-- }()

@@ -72,6 +72,14 @@ func (r *Request) validateScalars() *apierror.Error {
 	if err := r.validateExtraBody(); err != nil {
 		return err
 	}
+	for _, name := range [...]string{"additional_drop_params", "allowed_openai_params"} {
+		n := 0
+		for range r.doc.Get(name).Elements() {
+			if n++; n > mostNamed {
+				return refused(name, "'%s' has more than %d elements.", name, mostNamed)
+			}
+		}
+	}
 	for _, name := range [...]string{"tools", "functions"} {
 		if v := r.doc.Get(name); v.Exists() && !v.IsArray() {
 			return refused(name, "'%s' must be an array, not %s.", name, kindOf(v))
@@ -79,6 +87,9 @@ func (r *Request) validateScalars() *apierror.Error {
 	}
 	return nil
 }
+
+// mostNamed is how many parameters a client may name to be dropped or let through: each is looked up there.
+const mostNamed = 256
 
 func (r *Request) validateMessages() *apierror.Error {
 	list := r.doc.Get("messages")
@@ -146,7 +157,11 @@ func (r *Request) validateExtraBody() *apierror.Error {
 	if !v.IsObject() {
 		return refused("extra_body", "'extra_body' must be an object, not %s.", kindOf(v))
 	}
+	n := 0
 	for k := range v.Members() {
+		if n++; n > jsondoc.MaxMembers {
+			return refused("extra_body", "'extra_body' has more than %d members.", jsondoc.MaxMembers)
+		}
 		switch name := k.Text(); name {
 		case "model", "messages", "prompt", "input", "stream", "stream_options", "n", "best_of", "tools",
 			"max_tokens", "max_completion_tokens", "user", "api_base", "base_url", "api_key":
