@@ -110,21 +110,30 @@ func thoughtBlocks(thoughts jsondoc.Value) jsondoc.Value {
 	return `[{"type":"thinking","thinking":` + thoughts + `,"signature":"mistral"}]`
 }
 
-// foldReasoning is a usage whose reasoning is part of the completion, as OpenAI's is: xAI counts it beside.
+// ticks is how many of the units that xAI counts a cost in make a dollar: https://docs.x.ai/developers/cost-tracking
+const ticks = 1e10
+
+// foldReasoning is a usage whose reasoning is part of the completion, as OpenAI's is, for xAI counts it beside; and
+// with the cost in dollars, if it was told.
 //
 // https://docs.x.ai/docs/guides/reasoning
 func foldReasoning(usage jsondoc.Value) jsondoc.Value {
 	reasoning := usage.At("completion_tokens_details", "reasoning_tokens").Count()
 	prompt, completion := usage.Get("prompt_tokens").Count(), usage.Get("completion_tokens").Count()
-	if reasoning == 0 || usage.Get("total_tokens").Count() != prompt+completion+reasoning {
+	beside := reasoning > 0 && usage.Get("total_tokens").Count() == prompt+completion+reasoning
+	cost := usage.Get("cost_in_usd_ticks").Count()
+	if !beside && cost == 0 {
 		return usage
 	}
 	dst := []byte{'{'}
 	for k, v := range usage.Members() {
-		if k.Is("completion_tokens") {
+		if beside && k.Is("completion_tokens") {
 			v = jsondoc.Value(strconv.FormatInt(completion+reasoning, 10))
 		}
 		dst = member(dst, 1, k.Text(), v)
+	}
+	if cost > 0 && usage.Get("cost") == "" {
+		dst = strconv.AppendFloat(append(dst, `,"cost":`...), float64(cost)/ticks, 'g', -1, 64)
 	}
 	return jsondoc.Value(append(dst, '}'))
 }

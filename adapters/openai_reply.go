@@ -240,8 +240,6 @@ func (p *Reply) report(u jsondoc.Value) {
 			n.Searches = max(n.Searches, v.Get("web_search_calls").Count())
 		case "cost":
 			n.Cost = toldCost(v)
-		case "cost_in_usd_ticks": // xAI's: https://docs.x.ai/developers/cost-tracking
-			n.Cost = float64(v.Count()) / 1e10
 		}
 	}
 	if n.Total == 0 {
