@@ -30,7 +30,7 @@ func TestManyOfOne(t *testing.T) {
 	cases := map[string]string{
 		"extra_body": `{` + hi + `,"extra_body":{` + rep(4000, ",", func(i int) string { return fmt.Sprintf(`"k%d":1`, i) }) + `}}`,
 		"drops":      `{` + hi + `,"additional_drop_params":[` + rep(256, ",", func(i int) string { return `"ab"` }) + `],` + rep(4000, ",", func(i int) string { return fmt.Sprintf(`"k%d":1`, i) }) + `}`,
-		"droppaths":  `{` + hi + `,"additional_drop_params":[` + rep(256, ",", func(i int) string { return `"tools[*].b"` }) + `],"tools":[` + rep(10000, ",", func(i int) string { return `{"type":"function","function":{"name":"f"}}` }) + `]}`,
+		"droppaths":  `{` + hi + `,"additional_drop_params":[` + rep(32, ",", func(i int) string { return `"tools[*].b"` }) + `],"tools":[` + rep(10000, ",", func(i int) string { return `{"type":"function","function":{"name":"f"}}` }) + `]}`,
 		"allowed":    `{` + hi + `,"allowed_openai_params":[` + rep(256, ",", func(i int) string { return `"ab"` }) + `],` + rep(4000, ",", func(i int) string { return fmt.Sprintf(`"k%d":1`, i) }) + `}`,
 		"calls": `{"model":"m","messages":[{"role":"user","content":"Hi"},{"role":"assistant","tool_calls":[` + rep(6000, ",", func(i int) string {
 			return fmt.Sprintf(`{"id":"c%d","type":"function","function":{"name":"f","arguments":"{}"}}`, i)
@@ -74,11 +74,13 @@ func TestManyOfOne(t *testing.T) {
 
 // TestManyAreRefused: what is looked up for each parameter has few members.
 func TestManyAreRefused(t *testing.T) {
-	for param, list := range map[string]string{
-		"extra_body":             "{" + rep(5000, ",", func(i int) string { return fmt.Sprintf(`"k%d":1`, i) }) + "}",
-		"additional_drop_params": "[" + rep(300, ",", func(int) string { return `"a"` }) + "]",
-		"allowed_openai_params":  "[" + rep(300, ",", func(int) string { return `"a"` }) + "]",
+	for name, list := range map[string]string{
+		"extra_body":              "{" + rep(5000, ",", func(i int) string { return fmt.Sprintf(`"k%d":1`, i) }) + "}",
+		"additional_drop_params":  "[" + rep(300, ",", func(int) string { return `"a"` }) + "]",
+		"additional_drop_params ": "[" + rep(40, ",", func(int) string { return `"tools[0].a"` }) + "]",
+		"allowed_openai_params":   "[" + rep(300, ",", func(int) string { return `"a"` }) + "]",
 	} {
+		param := strings.TrimSpace(name)
 		_, err := Parse(Chat, []byte(`{"model":"m","messages":[{"role":"user","content":"Hi"}],"`+param+`":`+list+`}`))
 		if err == nil || err.Status != 400 || err.Param != param {
 			t.Errorf("%s: %v", param, err)

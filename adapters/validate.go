@@ -3,6 +3,7 @@ package adapters
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -73,11 +74,17 @@ func (r *Request) validateScalars() *apierror.Error {
 		return err
 	}
 	for _, name := range [...]string{"additional_drop_params", "allowed_openai_params"} {
-		n := 0
-		for range r.doc.Get(name).Elements() {
+		n, paths := 0, 0
+		for v := range r.doc.Get(name).Elements() {
 			if n++; n > mostNamed {
 				return refused(name, "'%s' has more than %d elements.", name, mostNamed)
 			}
+			if strings.ContainsAny(string(v), ".[") {
+				paths++
+			}
+		}
+		if paths > mostPaths {
+			return refused(name, "'%s' has more than %d paths.", name, mostPaths)
 		}
 	}
 	for _, name := range [...]string{"tools", "functions"} {
@@ -90,6 +97,9 @@ func (r *Request) validateScalars() *apierror.Error {
 
 // mostNamed is how many parameters a client may name to be dropped or let through: each is looked up there.
 const mostNamed = 256
+
+// mostPaths is how many of them may lead into a field, which is written anew for each.
+const mostPaths = 32
 
 func (r *Request) validateMessages() *apierror.Error {
 	list := r.doc.Get("messages")
