@@ -1,15 +1,11 @@
 package adapters
 
-import "strings"
+import "github.com/sluicegw/sluice/adapters/catalog"
 
-// groqJSONByTool tells Groq's models without structured outputs.
+// groqJSONByTool tells Groq's models that are not known to have structured outputs.
 //
 // https://console.groq.com/docs/structured-outputs#supported-models
 func groqJSONByTool(model string) bool {
-	for _, s := range [...]string{"gpt-oss", "llama-4", "kimi-k2"} {
-		if strings.Contains(model, s) {
-			return false
-		}
-	}
-	return true
+	info, _ := catalog.Lookup("groq", model)
+	return !info.Can(catalog.ResponseSchema)
 }

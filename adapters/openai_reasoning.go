@@ -43,7 +43,10 @@ func (c *call) reasoningRules() *apierror.Error {
 			return err
 		}
 	case isPlainGPT(c.model):
-		return c.unsupported(func(name string) bool { return slices.Contains(notPlain, name) })
+		old := c.model == "gpt-4" || c.model == "gpt-3.5-turbo-16k" // they are older than any format
+		return c.unsupported(func(name string) bool {
+			return slices.Contains(notPlain, name) || old && name == "response_format"
+		})
 	default:
 		c.set("user", "") // other names are other servers', which need not know it
 		return c.unsupported(func(name string) bool { return slices.Contains(notOther, name) })
