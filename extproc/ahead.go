@@ -7,21 +7,23 @@ import (
 )
 
 // goesOnAfter moves the call on from attempt n, whose answer is not used, and tells whether another attempt follows.
-// That one's request is made here already: what cannot be made, for want of credentials or because the provider does
-// not take it, is passed over while Envoy can still be told of another, and so is a deployment that is full by now.
-func (c *Call) goesOnAfter(n int, e *apierror.Error) bool {
+// That one's request is made here already, and its place taken: what cannot be made, for want of credentials or because
+// the provider does not take it, is passed over while Envoy can still be told of another, and so is a deployment that is
+// full by now. used is what the answer has cost in tokens.
+func (c *Call) goesOnAfter(n int, e *apierror.Error, used int64) bool {
 	if !c.way.failed(n, e.Kind, e.RetryAfter) {
 		return false
 	}
 	for {
 		kind := apierror.RateLimit
-		if !c.filled(n + 1) {
+		if c.keepPlace(n+1, used) {
 			out, err := c.translate(n + 1)
 			if err == nil {
 				c.way.prepare(n+1, out)
 				c.goesOn(n + 1)
 				return true
 			}
+			c.leavePlace()
 			c.unmade(n+1, err)
 			kind = err.Kind
 		}

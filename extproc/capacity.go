@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"time"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
 )
@@ -38,19 +40,54 @@ func (s *Server) peek(d *Deployment, tokens int64) ratelimit.Decision {
 	return decision
 }
 
-// filled tells whether the deployment of attempt n, which would follow the one under way, has become full since the
-// call was planned. The place that the call itself gives up there is not in its way.
-func (c *Call) filled(n int) bool {
-	d := c.deployment(n)
-	if d == nil {
-		return false
+// keepPlace takes a place for attempt n, which a failed answer leads to, and keeps it until the attempt departs: while
+// Envoy is on its way there, other calls fail over, too. used is what the failed answer has cost in tokens. That
+// attempt is over, so its own place is given back first, and is not in the way of a retry at the same deployment.
+// False: there is no room, or no knowing.
+func (c *Call) keepPlace(n int, used int64) bool {
+	l := &c.leg
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.over { // its client has left: nothing follows
+		return true
 	}
-	decision := c.server.peek(d, c.estimate)
-	if decision.Allowed {
-		return false
+	c.settle(used)
+	c.dropKept()
+	return c.takePlace(n).Allowed
+}
+
+// takePlace keeps one at the deployment of attempt n, if that has room, with the lock of the leg held.
+func (c *Call) takePlace(n int) ratelimit.Decision {
+	l := &c.leg
+	held, d, err := c.server.Limiter.Reserve(context.Background(),
+		ratelimit.Request{Limits: c.limitsOf(c.attempt(n).Deployment.ID), Tokens: c.estimate})
+	if err != nil {
+		return ratelimit.Decision{RetryAfter: time.Second}
 	}
-	before := c.deployment(n - 1)
-	return decision.Unit != ratelimit.Parallel || before == nil || before.ID != d.ID
+	if d.Allowed {
+		l.kept, l.keptFor = held, n
+	}
+	return d
+}
+
+// leavePlace gives back what was kept for an attempt that is not made after all.
+func (c *Call) leavePlace() {
+	c.leg.mu.Lock()
+	defer c.leg.mu.Unlock()
+	c.dropKept()
+}
+
+func (c *Call) dropKept() {
+	_ = c.server.Limiter.Cancel(context.Background(), c.leg.kept)
+	c.leg.kept, c.leg.keptFor = nil, 0
+}
+
+// noRoom is the answer when all deployments that could be asked are full.
+func noRoom(group string, wait time.Duration) *apierror.Error {
+	e := &apierror.Error{Kind: apierror.RateLimit, Status: 429, RetryAfter: max(wait, time.Second)}
+	e.Message = fmt.Sprintf("No deployments available for selected model, Try again in %s seconds. Passed model=%.200s.",
+		e.RetryAfterSeconds(), group)
+	return e
 }
 
 // estimateTokens is what a request will probably use: its prompt, and as much output as it allows.

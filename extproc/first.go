@@ -2,17 +2,19 @@ package extproc
 
 import (
 	"context"
+	"slices"
+	"time"
 
 	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/internal/apierror"
-	"github.com/sluicegw/sluice/policy/ratelimit"
 )
 
 // firstRequest translates the first attempt of the plan that can be made at all. A deployment whose credentials
 // cannot be had at the moment, say, is passed over: its fault is no reason to refuse a call that others can answer.
-// If none can be made, the first's error is told.
+// If none can be made, the first's error is told, or how long to wait for one that is full.
 func (c *Call) firstRequest() (*adapters.Outgoing, *apierror.Error) {
 	var first *apierror.Error
+	var full []time.Duration
 	for {
 		out, err := c.translate(1)
 		switch {
@@ -25,9 +27,13 @@ func (c *Call) firstRequest() (*adapters.Outgoing, *apierror.Error) {
 			return nil, first
 		}
 		c.unmade(1, err)
-		if !c.passOver(err.Kind) {
-			return nil, first
+		if c.passOver(err.Kind, &full) {
+			continue
 		}
+		if len(full) > 0 {
+			return nil, noRoom(c.plan.At(0).Group, slices.Min(full))
+		}
+		return nil, first
 	}
 }
 
@@ -40,22 +46,26 @@ func passable(k apierror.Kind) bool {
 	return false
 }
 
-// passOver takes the first attempt out of the call's way, with its place at its deployment, and takes one at the
-// next. False: there is none.
-func (c *Call) passOver(kind apierror.Kind) bool {
+// passOver takes the first attempt out of the call's way, with its place at its deployment, and takes one at the next
+// that has room; of the others it notes how long they have none. False: there is no next.
+func (c *Call) passOver(kind apierror.Kind, full *[]time.Duration) bool {
 	l := &c.leg
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	before := c.attempt(1).Deployment
-	if !c.way.passOver(1, kind) {
-		return false
+	for c.way.passOver(1, kind) {
+		if before != nil {
+			c.server.Health.Unclaim(before.ID)
+			_ = c.server.Limiter.Cancel(context.Background(), l.held)
+			before, l.held = nil, nil
+		}
+		d := c.takePlace(1)
+		if d.Allowed {
+			l.held, l.kept, l.keptFor = l.kept, nil, 0
+			return true
+		}
+		*full = append(*full, d.RetryAfter)
+		kind = apierror.RateLimit
 	}
-	c.server.Health.Unclaim(before.ID)
-	_ = c.server.Limiter.Cancel(context.Background(), l.held)
-	l.held = nil
-	if limits := c.limitsOf(c.attempt(1).Deployment.ID); len(limits) > 0 {
-		l.held, _, _ = c.server.Limiter.Reserve(context.Background(),
-			ratelimit.Request{Limits: limits, Tokens: c.estimate, Force: true})
-	}
-	return true
+	return false
 }

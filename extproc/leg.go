@@ -5,6 +5,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/ratelimit"
 	"github.com/sluicegw/sluice/policy/route"
@@ -21,6 +22,9 @@ type leg struct {
 	began time.Time
 	held  *ratelimit.Reservation
 	noted int // the attempt that is counted as a retry already
+
+	kept    *ratelimit.Reservation // of the attempt to come, keptFor; 0: none has a place yet
+	keptFor int
 }
 
 // goesOn counts attempt n, which a failed answer leads to, as a retry before Envoy has waited a moment and sent it:
@@ -40,14 +44,15 @@ func (l *leg) failover(n int, to *route.Attempt) bool {
 	return n == 2 && l.to != nil && to.Deployment != l.to.Deployment
 }
 
-// depart begins attempt n, which ends the one before it. What is on its way to a deployment that has become full
-// meanwhile is counted there all the same: it can no longer be called back.
+// depart begins attempt n, which ends the one before it, and takes over the place that is kept for it. What Envoy has
+// sent by itself, after an attempt without an answer, has none: it is counted at a deployment that has become full all
+// the same, for it can no longer be called back.
 func (c *Call) depart(n int) {
 	l := &c.leg
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	to := c.attempt(n)
-	if l.over || to == nil || n == l.n {
+	if l.over || to == nil || n <= l.n {
 		return
 	}
 	free := l.noted == n || l.failover(n, to)
@@ -55,7 +60,10 @@ func (c *Call) depart(n int) {
 		c.server.Health.Over(l.to.Deployment.ID, route.Ending{})
 		c.settle(0)
 	}
-	if limits := c.limitsOf(to.Deployment.ID); n > 1 && len(limits) > 0 {
+	if limits := c.limitsOf(to.Deployment.ID); l.keptFor == n {
+		l.held, l.kept, l.keptFor = l.kept, nil, 0
+	} else if n > 1 && len(limits) > 0 {
+		c.dropKept()
 		l.held, _, _ = c.server.Limiter.Reserve(context.Background(),
 			ratelimit.Request{Limits: limits, Tokens: c.estimate, Force: true})
 	}
@@ -79,6 +87,7 @@ func (c *Call) arrive() {
 		return
 	}
 	l.over = true
+	c.dropKept()
 	if l.n == 0 { // it was never sent
 		if c.plan != nil {
 			c.server.Health.Unclaim(c.attempt(1).Deployment.ID)
@@ -115,6 +124,12 @@ func (c *Call) arrive() {
 func (c *Call) settle(tokens int64) {
 	_ = c.server.Limiter.Settle(context.Background(), c.leg.held, tokens)
 	c.leg.held = nil
+}
+
+// tokensOf is what an answer has cost in tokens, as far as it says.
+func tokensOf(r *adapters.Reply) int64 {
+	u, _ := r.Usage()
+	return u.Prompt + u.Completion
 }
 
 // answeredWell tells of an answer that has begun with a good status.
@@ -156,7 +171,5 @@ func (c *Call) makePlan(ask route.Ask) (*route.Plan, *apierror.Error) {
 			return plan, nil
 		}
 	}
-	e := apierror.New(apierror.RateLimit, 429, "No deployments available for selected model, Try again in 1 seconds. Passed model=%.200s.", ask.Group)
-	e.RetryAfter = time.Second
-	return nil, e
+	return nil, noRoom(ask.Group, time.Second)
 }

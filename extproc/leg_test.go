@@ -4,7 +4,9 @@ import (
 	"context"
 	"sync"
 	"testing"
+	"time"
 
+	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/keys"
 	"github.com/sluicegw/sluice/policy/observe"
 	"github.com/sluicegw/sluice/policy/ratelimit"
@@ -105,11 +107,73 @@ func TestLegsMeet(t *testing.T) {
 		c := call()
 		c.depart(1)
 		var wg sync.WaitGroup
-		wg.Go(func() { c.depart(2) })
+		wg.Go(func() {
+			c.keepPlace(2, 0)
+			c.depart(2)
+		})
 		wg.Go(c.arrive)
 		wg.Wait()
 		if s.Health.State("one").InFlight+s.Health.State("two").InFlight != 0 || !room(t, s, "one") || !room(t, s, "two") {
 			t.Fatal("something stayed behind")
 		}
+	}
+}
+
+// A place that is kept for an attempt is the attempt's when it departs, and nobody's when the call ends without it.
+func TestKeptPlaces(t *testing.T) {
+	s, call := legs(t)
+	free := func(one, two bool) {
+		t.Helper()
+		if a, b := room(t, s, "one"), room(t, s, "two"); a != one || b != two {
+			t.Errorf("room: %v and %v, want %v and %v", a, b, one, two)
+		}
+	}
+	a := call()
+	a.depart(1)
+	free(false, true)
+	other, _, _ := s.Limiter.Reserve(t.Context(), ratelimit.Request{Limits: a.limitsOf("two")})
+	if a.keepPlace(2, 0) {
+		t.Error("the place at two was given away twice")
+	}
+	free(true, false) // the failed attempt is over
+	_ = s.Limiter.Cancel(t.Context(), other)
+	if !a.keepPlace(2, 0) {
+		t.Fatal("two has room")
+	}
+	free(true, false)
+	a.depart(2)
+	free(true, false)
+	a.arrive()
+	free(true, true)
+
+	c := call()
+	c.depart(1)
+	c.keepPlace(2, 0)
+	c.leavePlace() // its request could not be made
+	free(true, true)
+	c.keepPlace(2, 0)
+	c.arrive() // its client left
+	if !c.keepPlace(2, 0) {
+		t.Error("a call that is over has nothing to be refused")
+	}
+	c.depart(2)
+	free(true, true)
+}
+
+// What cannot be made first is passed over, to a deployment that has room.
+func TestPassedOverToAFullOne(t *testing.T) {
+	s, call := legs(t)
+	a, b := call(), call()
+	if b.plan.Attempts[0].Deployment.ID != "two" {
+		t.Fatal("one is full")
+	}
+	var full []time.Duration
+	if a.passOver(apierror.Unauthenticated, &full) || len(full) != 1 {
+		t.Errorf("two is full: %v", full)
+	}
+	b.arrive()
+	a.arrive()
+	if !room(t, s, "one") || !room(t, s, "two") {
+		t.Error("places are left behind")
 	}
 }
