@@ -36,10 +36,14 @@ func (c *Call) goesOnAfter(n int, e *apierror.Error, used int64) bool {
 
 // unmade tells the log and the health tracker of an attempt whose request could not be made.
 func (c *Call) unmade(n int, e *apierror.Error) {
+	a := c.attempt(n)
+	if a == nil { // the call has gone on without it
+		return
+	}
 	c.server.Log.Warn("a deployment was passed over: its request could not be made", "call", c.clientID,
-		"deployment", c.attempt(n).Deployment.ID, "error", e)
+		"deployment", a.Deployment.ID, "error", e)
 	if passable(e.Kind) { // the others are about this request
-		c.server.Health.Report(route.Outcome{DeploymentID: c.attempt(n).Deployment.ID, Status: e.Status, Kind: e.Kind, RetryAfter: e.RetryAfter})
+		c.server.Health.Report(route.Outcome{DeploymentID: a.Deployment.ID, Status: e.Status, Kind: e.Kind, RetryAfter: e.RetryAfter})
 	}
 }
 
@@ -47,7 +51,7 @@ func (c *Call) unmade(n int, e *apierror.Error) {
 // to name another.
 func (c *Call) unsendable(n int, e *apierror.Error) *apierror.Error {
 	c.unmade(n, e)
-	c.way.cut(n - 1)
+	c.way.withdraw(n)
 	c.way.end(e)
 	return e
 }
@@ -56,6 +60,9 @@ func (c *Call) unsendable(n int, e *apierror.Error) *apierror.Error {
 func (w *way) prepare(n int, out *adapters.Outgoing) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.begun >= n {
+		return
+	}
 	w.ready, w.readyFor = out, n
 }
 
@@ -71,9 +78,18 @@ func (w *way) prepared(n int) *adapters.Outgoing {
 	return out
 }
 
-// cut ends the way after attempt n.
+// cut ends the way after attempt n, unless the next has begun.
 func (w *way) cut(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.order = w.order[:min(n, len(w.order))]
+	if w.begun <= n {
+		w.order = w.order[:min(n, len(w.order))]
+	}
+}
+
+// withdraw takes out attempt n, which has begun and is not sent.
+func (w *way) withdraw(n int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.order = w.order[:min(n-1, len(w.order))]
 }

@@ -48,7 +48,7 @@ func (c *Call) keepPlace(n int, used int64) bool {
 	l := &c.leg
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.over { // its client has left: nothing follows
+	if l.over || l.n >= n { // its client has left, and nothing follows; or Envoy was faster
 		return true
 	}
 	c.settle(used)

@@ -47,7 +47,7 @@ func (s *Server) retranslate(stream extprocv3.ExternalProcessor_ProcessServer, i
 	if n == c.attempts()+1 && cluster == names.ClusterAPI {
 		return c.exhausted(), nil
 	}
-	if c.attempt(n) == nil || cluster != c.cluster(n) {
+	if c.way.begins(n) == nil || cluster != c.cluster(n) {
 		return nil, status.Errorf(codes.FailedPrecondition, "attempt %d went to cluster %q, which is not the plan's", n, cluster)
 	}
 	c.pause(stream, n)

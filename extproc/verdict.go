@@ -45,7 +45,7 @@ func (s *Server) judge(stream extprocv3.ExternalProcessor_ProcessServer) error {
 	v := s.beginVerdict(stream, &in)
 	defer func() { s.held.Add(-int64(v.size)) }()
 	failure, err := v.hear(in.EndOfStream)
-	if err != nil {
+	if err != nil || stream.Context().Err() != nil { // the attempt is over, maybe by its limit in time
 		return ended(err)
 	}
 	// With the stream's end Envoy lets go what it holds, and the rest of the answer never comes this way.
@@ -183,7 +183,9 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 // log has no entry of it.
 func (v *verdict) last(e *apierror.Error) *wire.Reply {
 	c := v.call
-	c.way.endWith(e, told{attempt: v.n, status: v.status, headers: v.headers})
+	if !c.way.endWith(e, told{attempt: v.n, status: v.status, headers: v.headers}) {
+		return pass(wire.ResponseHeaders) // to an attempt that is over
+	}
 	if v.status >= 400 { // what only the body shows is told at the call's end
 		c.server.attemptFailed(route.Outcome{DeploymentID: c.attempt(v.n).Deployment.ID, Status: v.status,
 			Kind: apierror.KindFor(v.status), RetryAfter: e.RetryAfter}, "")

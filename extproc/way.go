@@ -19,6 +19,7 @@ type way struct {
 	order []int // by attempt, what Envoy was told to try
 	walk  *route.Walk
 	at    int // the attempt that walk is at, from 1
+	begun int // the newest attempt that Envoy has come with, from 2; 0: the first
 
 	ready    *adapters.Outgoing // the request of attempt readyFor
 	readyFor int
@@ -53,11 +54,26 @@ func (w *way) planned() int {
 	return len(w.order)
 }
 
+// begins is attempt n, with which Envoy has come, or nil. From here on it stays what it is: a verdict on the answer
+// before may still be under way, if Envoy has lost patience with that, and must not put another deployment in its place.
+func (w *way) begins(n int) *route.Attempt {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if n < 2 || n > len(w.order) {
+		return nil
+	}
+	w.begun = max(w.begun, n)
+	return w.plan.At(w.order[n-1])
+}
+
 // failed moves on from attempt n, which was answered by a failure of this kind, and tells whether another
 // attempt follows.
 func (w *way) failed(n int, kind apierror.Kind, wait time.Duration) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.begun > n {
+		return false
+	}
 	if w.walk == nil {
 		walk := w.plan.Walk()
 		w.walk, w.at = &walk, 1
@@ -81,7 +97,7 @@ func (w *way) passOver(n int, kind apierror.Kind) bool {
 	if w.walk != nil {
 		walk = *w.walk
 	}
-	if !walk.Fail(kind) {
+	if w.begun >= n || !walk.Fail(kind) {
 		return false
 	}
 	w.walk, w.at = &walk, n
@@ -158,11 +174,18 @@ type told struct {
 	headers         wire.Headers
 }
 
-func (w *way) endWith(e *apierror.Error, t told) {
-	w.end(e)
+// endWith ends the call with an answer. False: it has gone on from there.
+func (w *way) endWith(e *apierror.Error, t told) bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.begun > t.attempt {
+		return false
+	}
+	if w.ended == nil {
+		w.ended = e
+	}
 	w.told = t
+	return true
 }
 
 func (w *way) wasTold() told {
