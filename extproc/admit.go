@@ -71,9 +71,7 @@ func callID(own string) string {
 // use the model, and which attempts are to be made in which order.
 func (c *Call) admit(body []byte) *apierror.Error {
 	if !c.hold(len(body)) {
-		e := apierror.New(apierror.Overloaded, 503, "sluice holds as many bytes of requests as it may; try again")
-		e.RetryAfter = time.Second
-		return e
+		return heldUp()
 	}
 	request, err := adapters.Parse(c.op, body)
 	if err != nil {
@@ -101,6 +99,13 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	c.plan = plan
 	c.way.begin(plan)
 	return nil
+}
+
+// heldUp refuses a call that there is no memory for at the moment.
+func heldUp() *apierror.Error {
+	e := apierror.New(apierror.Overloaded, 503, "sluice holds as many bytes of requests as it may; try again")
+	e.RetryAfter = time.Second
+	return e
 }
 
 // ask puts the request's own wishes into the planner's words. Headers count where the body is silent

@@ -57,6 +57,7 @@ type Call struct {
 	together        bool            // the request's headers are answered with its body
 	length          int             // that its client says the body has
 	gathered        []byte          // pieces of that body, until its last has come
+	pending         int             // bytes that are held for them
 	refused         bool            // sluice itself has answered: no message may follow
 	done            bool            // the answer's last byte has been handed over
 	last            wire.Kind       // of the message before

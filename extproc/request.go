@@ -36,11 +36,17 @@ func (c *Call) gather(m *wire.Message) *wire.Reply {
 	body := m.Body
 	if c.gathered != nil || !m.EndOfStream {
 		if c.gathered == nil {
-			c.gathered = make([]byte, 0, max(c.length, len(body)))
+			// The length is the client's word: it takes a small part of the memory to send before it has that.
+			c.gathered = make([]byte, 0, max(len(body), min(c.length, 4*len(body))))
 		}
+		before := c.pending
 		c.gathered = append(c.gathered, body...)
 		body = c.gathered
 		m.Forget()
+		c.pending = cap(c.gathered)
+		if !c.hold(c.pending - before) {
+			return c.refuse(heldUp())
+		}
 	}
 	if int64(len(body)) > c.server.MaxBody {
 		return c.refuse(apierror.New(apierror.TooLarge, 413, "the request body has more than %d bytes", c.server.MaxBody))
@@ -48,7 +54,8 @@ func (c *Call) gather(m *wire.Message) *wire.Reply {
 	if !m.EndOfStream && m.Kind != wire.RequestTrailers {
 		return nil
 	}
-	c.gathered = nil
+	c.hold(-c.pending) // admit holds it from here
+	c.gathered, c.pending = nil, 0
 	return c.onRequestBody(body)
 }
 

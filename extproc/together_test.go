@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"time"
 
 	modev3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/ext_proc/v3"
 	extprocv3 "github.com/envoyproxy/go-control-plane/envoy/service/ext_proc/v3"
@@ -73,4 +74,43 @@ func TestTogether(t *testing.T) {
 		}
 		e.idle(1)
 	}
+}
+
+// TestTogetherIsHeld: pieces of bodies count against what all calls may hold before the last has come, by what they take
+// and not by what their client has announced.
+func TestTogetherIsHeld(t *testing.T) {
+	e := connect(t)
+	e.server.MaxHeld = 10_000
+	first := requestHeaders(":path", "/v1/chat/completions", "authorization", "Bearer "+testKey, "content-length", "100000")
+	var streams []extprocv3.ExternalProcessor_ProcessClient
+	refused := 0
+	for range 3 { // the third finds no room
+		stream := e.open(t.Context(), names.FilterRouter)
+		streams = append(streams, stream)
+		if err := stream.Send(togetherHeaders(first)); err != nil {
+			t.Fatal(err)
+		}
+		before := e.server.held.Load()
+		if err := stream.Send(bodyPiece(strings.Repeat(" ", 1000), false)); err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; e.server.held.Load() == before && i < 10_000; i++ {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for _, stream := range streams {
+		_ = stream.CloseSend()
+		if out, err := stream.Recv(); err == nil && out.GetImmediateResponse().GetStatus().GetCode() == 503 {
+			refused++
+		} else if !errors.Is(err, io.EOF) {
+			t.Error(out, err)
+		}
+		if refused > 0 {
+			_, _ = stream.Recv()
+		}
+	}
+	if refused != 1 {
+		t.Errorf("%d calls were refused", refused)
+	}
+	e.idle(3)
 }
