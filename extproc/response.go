@@ -189,11 +189,15 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 			continue
 		}
 		r.Remove = append(r.Remove, p.Name)
-		if !gatewayHeader(p.Name) {
+		if !gatewayHeader(p.Name) && len(r.Set) < mostSet {
 			r.SetHeader("llm_provider-"+p.Name, p.Value)
 		}
 	}
 }
+
+// mostSet is up to how many headers those of the provider are told: Envoy makes an error of a reply that sets more than
+// 100 (max_headers_count), and sluice's own, of which a caller with many limits has dozens, come first. Some more follow.
+const mostSet = 85
 
 // deniedNames lists the fallbacks that were left out because the key may not use them, as far as names of models can
 // stand in a header.
