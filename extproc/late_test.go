@@ -1,10 +1,12 @@
 package extproc
 
 import (
+	"strings"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/envoy/names"
 )
 
@@ -44,5 +46,37 @@ func TestLateVerdict(t *testing.T) {
 			_, _ = stream.Recv()
 			e.idle(1)
 		})
+	}
+}
+
+// TestToldAnswerCosts: an answer in whose place Envoy tells the client of its error has cost what it says all the same.
+func TestToldAnswerCosts(t *testing.T) {
+	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
+	e := connect(t)
+	e.server.snapshot.Load().Deployments["one"].Prices = catalog.NewPricer("openai", own, true)
+	stream := e.open(t.Context(), names.FilterRouter)
+	e.ask(stream, goodHeaders())
+	// A limit of silence has the stream held until its words.
+	sent := e.ask(stream, requestBody(strings.Replace(streamBody, "{", `{"stream_timeout":30,`, 1))).GetRequestBody().GetResponse()
+	id := set(sent.GetHeaderMutation(), names.HeaderCall)
+	verdict := e.open(t.Context(), names.FilterVerdict)
+	if err := verdict.Send(watchedHeaders(id, "200", "text/event-stream", "one.hash", 1)); err != nil {
+		t.Fatal(err)
+	}
+	told := e.ask(verdict, answerBody("data: {\"choices\":[{\"index\":0,\"delta\":{\"role\":\"assistant\"}}],"+
+		"\"usage\":{\"prompt_tokens\":1000,\"completion_tokens\":3}}\n\n"+
+		"data: {\"error\":{\"message\":\"no\",\"type\":\"invalid_request_error\",\"code\":400}}\n\n", false)).GetImmediateResponse()
+	if told.GetStatus().GetCode() != 400 {
+		t.Fatal(told)
+	}
+	head := localReply("400", told.GetDetails(), 0)
+	if out := e.ask(stream, head).GetImmediateResponse(); out.GetStatus().GetCode() != 400 {
+		t.Error(out)
+	}
+	_ = stream.CloseSend()
+	_, _ = stream.Recv()
+	e.idle(1)
+	if in, cost := sum(t, e.server, "litellm_input_tokens_total"), sum(t, e.server, "litellm_spend_total"); in != 1000 || cost < 1.0299 || cost > 1.0301 {
+		t.Errorf("%v tokens, %v dollars", in, cost)
 	}
 }

@@ -24,7 +24,7 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 		c.unreached = m.Attributes.Flags&neverSent != 0
 		if e := c.way.ending(); e != nil {
 			if t := c.way.wasTold(); t.attempt == c.answering {
-				c.upstreamFailed, c.providerHeaders = t.status >= 400, t.headers
+				c.upstreamFailed, c.providerHeaders, c.reply = t.status >= 400, t.headers, t.reply
 			}
 			return c.refuseLate(e)
 		}

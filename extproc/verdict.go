@@ -183,7 +183,7 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 // log has no entry of it.
 func (v *verdict) last(e *apierror.Error) *wire.Reply {
 	c := v.call
-	if !c.way.endWith(e, told{attempt: v.n, status: v.status, headers: v.headers}) {
+	if !c.way.endWith(e, told{attempt: v.n, status: v.status, headers: v.headers, reply: v.reply}) {
 		return pass(wire.ResponseHeaders) // to an attempt that is over
 	}
 	if v.status >= 400 { // what only the body shows is told at the call's end

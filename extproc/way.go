@@ -172,6 +172,7 @@ func (w *way) ending() *apierror.Error {
 type told struct {
 	attempt, status int
 	headers         wire.Headers
+	reply           *adapters.Reply // what it has cost
 }
 
 // endWith ends the call with an answer. False: it has gone on from there.
