@@ -76,6 +76,13 @@ func newPolicy(b *testing.B, limited bool) *policy {
 		snapshot.Budgets.Global.Max = budget.None
 	}
 	s.Use(&snapshot)
+	keepBook(b, s)
+	return &policy{server: s}
+}
+
+// keepBook gives a server a book of what its calls cost.
+func keepBook(b testing.TB, s *Server) {
+	b.Helper()
 	dir := b.TempDir()
 	db, err := store.Open(b.Context(), store.Options{Path: filepath.Join(dir, "db")})
 	if err != nil {
@@ -87,7 +94,6 @@ func newPolicy(b *testing.B, limited bool) *policy {
 	}
 	b.Cleanup(func() { _, _ = j.Close(), db.Close() })
 	s.Book = spend.New(spend.Options{Journal: j, Ledger: ledger.New(db), Database: db}, left)
-	return &policy{server: s}
 }
 
 // call is one call's policy from its key to its settlement.

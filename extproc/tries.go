@@ -27,6 +27,7 @@ type tries struct {
 type try struct {
 	began   time.Time
 	outcome tryOutcome
+	logged  bool // the attempt log has told of it, or never will
 }
 
 // attempts are all attempts, by their number, with the lock held.
@@ -110,8 +111,8 @@ func (o tryOutcome) apply(r *ledger.Row) {
 	}
 }
 
-// unused notes that the answer to attempt n was judged, and another attempt follows.
-func (c *Call) unused(n int, e *apierror.Error, reply *adapters.Reply) {
+// unused notes that the answer to attempt n, which had this status, was judged, and another attempt follows.
+func (c *Call) unused(n, answered int, e *apierror.Error, reply *adapters.Reply) {
 	t := &c.purse.tries
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -122,7 +123,8 @@ func (c *Call) unused(n int, e *apierror.Error, reply *adapters.Reply) {
 	if u, ok := reply.Usage(); ok {
 		o.usage = &u
 	}
-	t.attempts()[n].outcome = o
+	it := &t.attempts()[n]
+	it.outcome, it.logged = o, it.logged || answered < 400
 }
 
 // latecomers are failed attempts of which the attempt log has not told yet how they failed, of calls under way and
@@ -196,6 +198,10 @@ func (s *Server) failed(id, cluster string, o tryOutcome) {
 		s.settleLate(id, t)
 	case call != nil:
 		call.failed(cluster, o)
+	default: // no second attempt is under way yet
+		if call := s.calls.get(id); call != nil {
+			call.failed(cluster, o)
+		}
 	}
 }
 
@@ -216,17 +222,23 @@ func (l *latecomers) take(id string, is func(*lateTry) bool) (*lateTry, *Call) {
 	return nil, it.call
 }
 
-// failed notes the outcome of the first attempt at a cluster whose outcome is not known.
+// failed notes the outcome of an attempt at a cluster: the log tells of a call's attempts in their order, often before
+// the next has begun.
 func (c *Call) failed(cluster string, o tryOutcome) {
 	t := &c.purse.tries
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	for n := 1; n < t.sent; n++ {
-		if !t.attempts()[n].outcome.known && c.cluster(n) == cluster {
-			o.known = true
-			t.attempts()[n].outcome = o
-			return
+	for n := 1; n <= t.sent; n++ {
+		it := &t.attempts()[n]
+		if it.logged || c.attempt(n) == nil || c.cluster(n) != cluster {
+			continue
 		}
+		it.logged = true
+		if !it.outcome.known {
+			o.known = true
+			it.outcome = o
+		}
+		return
 	}
 }
 

@@ -161,7 +161,7 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 	c := v.call
 	id := c.attempt(v.n).Deployment.ID
 	if c.goesOnAfter(v.n, e, tokensOf(v.reply)) {
-		c.unused(v.n, e, v.reply)
+		c.unused(v.n, v.status, e, v.reply)
 		r.SetHeader(names.HeaderVerdict, string(e.Kind))
 		r.Plan = c.clusters()
 		r.Drop = v.ended && v.size <= mostDropped

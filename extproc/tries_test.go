@@ -1,0 +1,93 @@
+package extproc
+
+import (
+	"testing"
+
+	"google.golang.org/protobuf/types/known/structpb"
+
+	"github.com/sluicegw/sluice/adapters/catalog"
+	"github.com/sluicegw/sluice/envoy/names"
+	"github.com/sluicegw/sluice/internal/apierror"
+	"github.com/sluicegw/sluice/policy/ledger"
+)
+
+// TestUnreachedCostsNothing: what never reached its provider costs nothing, whenever the attempt log tells of it: before
+// the next attempt has begun, or after.
+func TestUnreachedCostsNothing(t *testing.T) {
+	refused := tryOutcome{unreached: true, status: 500, kind: apierror.Unavailable}
+	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
+	for _, late := range []bool{false, true} {
+		e := connect(t)
+		keepBook(t, e.server)
+		var rows []ledger.Row
+		e.server.Spent = func(r *ledger.Row) { rows = append(rows, *r) }
+		for _, d := range e.server.snapshot.Load().Deployments {
+			d.Prices = catalog.NewPricer("openai", own, true)
+		}
+		stream := e.open(t.Context(), names.FilterRouter)
+		e.ask(stream, goodHeaders())
+		sent := e.ask(stream, requestBody(body)).GetRequestBody().GetResponse()
+		id := set(sent.GetHeaderMutation(), names.HeaderCall)
+		clusters := []string{"", "one.hash", "two.hash", "one.hash", "two.hash"}
+		attempt := func(n string, cluster string) {
+			m := requestHeaders(names.HeaderCall, id, names.HeaderAttempt, n)
+			m.Attributes = map[string]*structpb.Struct{names.AttrFilter: {Fields: map[string]*structpb.Value{
+				names.AttrCluster: structpb.NewStringValue(cluster)}}}
+			e.ask(e.open(t.Context(), names.FilterUpstream), m)
+		}
+		told := func(cluster string) { e.server.failed(id, cluster, refused) }
+		for i, n := range []string{"2", "3", "4"} {
+			if !late {
+				told(clusters[i+1])
+			}
+			attempt(n, clusters[i+2])
+		}
+		if late {
+			told("one.hash")
+			told("two.hash")
+			told("one.hash")
+		}
+		e.ask(stream, answerHeaders("200", "application/json", 4))
+		e.ask(stream, answerBody(answerOK, true))
+		_ = stream.CloseSend()
+		_, _ = stream.Recv()
+		if len(rows) != 4 {
+			t.Fatalf("late %v: %d rows", late, len(rows))
+		}
+		for _, r := range rows {
+			if free := r.Spend == 0 && r.Prompt == 0; free != (r.Attempt < 4) {
+				t.Errorf("late %v: attempt %d has %d tokens and cost %v", late, r.Attempt, r.Prompt, r.Spend)
+			}
+		}
+	}
+}
+
+// TestLogOfJudged: the log's entry of an answer that a verdict has told of already is not taken for another attempt's,
+// and an answer with a good status, which the log does not tell of, has none.
+func TestLogOfJudged(t *testing.T) {
+	for _, answered := range []int{200, 500} {
+		e := connect(t)
+		keepBook(t, e.server)
+		stream := e.open(t.Context(), names.FilterRouter)
+		e.ask(stream, goodHeaders())
+		sent := e.ask(stream, requestBody(body)).GetRequestBody().GetResponse()
+		c := e.server.calls.get(set(sent.GetHeaderMutation(), names.HeaderCall))
+		for n := 2; n <= 4; n++ {
+			if !c.sendAgain(t.Context(), n) {
+				t.Fatal("no room for", n)
+			}
+		}
+		// Attempts 1 and 3 are at the same deployment.
+		c.unused(1, answered, apierror.New(apierror.Internal, 500, "no"), c.target(1).Reply(c.request, ""))
+		first, third := tryOutcome{status: 500, kind: apierror.Internal}, tryOutcome{status: 408, kind: apierror.Timeout}
+		if answered >= 400 {
+			e.server.failed(c.id, "one.hash", first)
+		}
+		e.server.failed(c.id, "one.hash", third)
+		if all := c.purse.tries.attempts(); all[1].outcome.kind != first.kind || all[3].outcome.kind != third.kind {
+			t.Errorf("%d: %+v, %+v", answered, all[1], all[3])
+		}
+		_ = stream.CloseSend()
+		_, _ = stream.Recv()
+	}
+}
