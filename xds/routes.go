@@ -188,7 +188,8 @@ func firstPass(m Model) ([]*routev3.Route, error) {
 		for _, full := range fulls {
 			small := modelRoute(full, min(m.Limits.Body, names.StreamBody), contentLengthUpTo(names.StreamBody/2))
 			small.TypedPerFilterConfig = together
-			small.GetRoute().IdleTimeout = durationpb.New(m.Timeouts.Upload)
+			// In this mode Envoy keeps sluice to no limit in time; the silence of a stream is what it has.
+			small.GetRoute().IdleTimeout = durationpb.New(m.Timeouts.Message)
 			out = append(out, small, modelRoute(full, m.Limits.Body))
 		}
 	}
