@@ -24,6 +24,7 @@ type purse struct {
 	row     ledger.Row // what all attempts' rows have in common
 	input   int64      // the most tokens that the prompt can have
 	guess   int64      // about how many it has
+	beside  adapters.Beside
 	cost    money.Amount
 	priced  bool  // cost is known
 	clamped int64 // the answer's length that the budget has room for; 0: as asked
@@ -49,11 +50,13 @@ func (c *Call) reserveMoney() *apierror.Error {
 	p := &c.purse
 	p.tries.id = newID()
 	p.input, p.guess = c.request.InputBound(), c.request.InputEstimate()
+	p.beside = c.request.Beside()
 	p.row = c.commonRow()
 	p.limits = c.budgets()
 	for _, r := range c.changed {
 		if r != nil {
 			p.input = max(p.input, r.InputBound())
+			p.beside = p.beside.Or(r.Beside())
 		}
 	}
 	asked, named := c.outputAsked()

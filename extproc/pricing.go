@@ -45,12 +45,29 @@ func (c *Call) bound(a *route.Attempt, input, output int64) money.Amount {
 		return 0
 	}
 	t := catalog.Tokens{Prompt: input, Completion: output, Queries: c.request.Queries(), Tier: c.tier()}
+	t.Searches = max(c.purse.beside.Searches, p.Unasked)
+	t.Lookups = c.purse.beside.Searches
 	plain, _ := p.Cost(t)
 	t.CacheWrite, t.CacheWriteHour = input, input
 	written, _ := p.Cost(t)
 	t.CacheWrite, t.CacheWriteHour, t.Reasoning = 0, 0, output
 	reasoned, _ := p.Cost(t)
-	return min(max(plain, written, reasoned), dearestCall)
+	most := max(plain, written, reasoned)
+	t.Reasoning, t.CompletionImage = 0, output // only models that draw have a price for it
+	beside := &c.purse.beside
+	if beside.Seen {
+		t.PromptImage = input
+	}
+	drawn, _ := p.Cost(t)
+	if most = max(most, drawn); beside.Heard || beside.Spoken {
+		t.PromptImage, t.CompletionImage, t.PromptAudio = 0, 0, input
+		if beside.Spoken {
+			t.CompletionAudio = output
+		}
+		heard, _ := p.Cost(t)
+		most = max(most, heard)
+	}
+	return min(most, dearestCall)
 }
 
 // tier is the service that the client asks for; of those that have one, the dearest where it leaves the choice.

@@ -29,6 +29,9 @@ const (
 // model bills each search.
 func (i *Info) grounded() {
 	p := &i.Prices
+	if p.Search != nil && (i.Provider == "perplexity" || strings.Contains(i.Name, "-search")) {
+		p.Unasked = 1
+	}
 	if i.Provider == "xai" && p.Search == nil {
 		price := xaiSearch
 		p.Search = &price

@@ -34,6 +34,8 @@ type Prices struct {
 	InputAudioTime, OutputImage *float64
 	// Regional is what all token prices are multiplied with at an endpoint of Vertex AI that is not the global one.
 	Regional *float64
+	// Unasked is how many searches the model is paid for with every answer, whether one was asked for or not.
+	Unasked  int64
 	regional bool // the deployment is at such an endpoint
 	once     bool // a prompt's searches are billed as one
 	joint    bool // reasoning without a price of its own is counted with the rest: Perplexity's, as LiteLLM adds it up
@@ -216,32 +218,6 @@ func (r *Rates) over(o Rates) {
 	r.Input, r.Output = first(o.Input, r.Input), first(o.Output, r.Output)
 	r.CachedRead, r.CacheWrite = first(o.CachedRead, r.CachedRead), first(o.CacheWrite, r.CacheWrite)
 	r.CacheWriteHour, r.Reasoning = first(o.CacheWriteHour, r.CacheWriteHour), first(o.Reasoning, r.Reasoning)
-}
-
-// Dearest are rates that no call of this model exceeds, whatever its length and tier of service: for
-// reservations.
-func (p *Prices) Dearest() (input, output float64) {
-	look := func(r Rates) {
-		for _, rate := range []*float64{r.Input, r.CacheWrite, r.CacheWriteHour} {
-			input = max(input, or(rate, 0))
-		}
-		output = max(output, or(r.Output, 0), or(r.Reasoning, 0))
-	}
-	look(p.Rates)
-	for _, s := range p.Steps {
-		look(s.Rates)
-	}
-	for _, service := range []*Service{p.Flex, p.Priority} {
-		if service != nil {
-			look(service.Rates)
-			for _, s := range service.Steps {
-				look(s.Rates)
-			}
-		}
-	}
-	input = max(input, or(p.InputAudio, 0), or(p.InputImageToken, 0))
-	output = max(output, or(p.OutputAudio, 0), or(p.OutputImageToken, 0))
-	return input * p.uplift(), output * p.uplift()
 }
 
 func first(prices ...*float64) *float64 {
