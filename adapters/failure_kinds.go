@@ -85,6 +85,22 @@ func classify(status int, f *failure) (apierror.Kind, int) {
 	return apierror.KindFor(status), status
 }
 
+// likely is the status of an error that came with a good one, and tells none itself.
+func likely(f *failure) int {
+	switch label := strings.ToLower(f.typ + " " + f.code); {
+	case containsAny(label, "invalid_api_key", "authentication_error"):
+		return http.StatusUnauthorized
+	case containsAny(label, "insufficient_quota"):
+		return http.StatusTooManyRequests
+	case containsAny(label, "invalid_request_error"):
+		return http.StatusBadRequest
+	}
+	if kind, _ := classify(http.StatusBadRequest, f); kind != apierror.KindFor(http.StatusBadRequest) {
+		return http.StatusBadRequest // its words are known, and are not those of a provider's own trouble
+	}
+	return http.StatusInternalServerError
+}
+
 func (s *saying) fits(status int, label, text string) bool {
 	if s.below > 0 && status >= s.below || containsAny(label, s.unless...) {
 		return false

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
-	"net/http"
 	"unicode/utf8"
 
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -36,7 +35,7 @@ func (p *Reply) whole(body []byte) ([]byte, *apierror.Error) {
 		return nil, err
 	}
 	if f := p.call.t.p.dialect.failure(&p.doc); f != nil {
-		return nil, p.failed(http.StatusInternalServerError, f)
+		return nil, p.failed(likely(f), f)
 	}
 	out, err := p.tr.whole(make([]byte, 0, len(body)+len(p.alias)+64), &p.doc)
 	if err != nil || !p.call.r.stream {

@@ -36,6 +36,7 @@ var faults = []fault{
 	{name: "429 with Retry-After", begin: always2(provider.Error(429, "rate_limit", "", "slow down").With("retry-after", "1"))},
 	{name: "closes connections", begin: always2(provider.NoAnswer(provider.Close))},
 	{name: "slow, p99 × 20", begin: twentyTimes},
+	{name: "answers 200 and nothing, a page, half a document or an error, or a redirect", begin: noAnswers},
 	{name: "a stream's first event is an error", begin: always(wellWhole(), provider.ErrorStream("server_error", "overloaded", "gives up"))},
 }
 
@@ -58,6 +59,16 @@ func forAWhile(r provider.Reply) func(*provider.Server) {
 	return func(p *provider.Server) {
 		p.On(provider.Match{Model: "whole"}, append(r.Times(30), wellWhole())...)
 		p.On(provider.Match{Model: "stream"}, append(r.Times(30), wellStream())...)
+	}
+}
+
+// noAnswers are in turn nothing, a page for a browser, an error that has a good status, half a document, and a redirect.
+func noAnswers(p *provider.Server) {
+	for _, model := range []string{"whole", "stream"} {
+		p.On(provider.Match{Model: model}, slices.Repeat([]provider.Reply{provider.JSON(200, ""), provider.HTML(200),
+			provider.JSON(200, `{"error":{"message":"busy","type":"server_error","code":503}}`),
+			provider.JSON(200, `{"id":"x","object":"chat.completion","choices":[{"ind`),
+			provider.JSON(302, "").With("location", p.URL)}, 20_000)...)
 	}
 }
 

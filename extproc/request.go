@@ -143,7 +143,7 @@ func (c *Call) steer(r *wire.Reply) {
 	longest := c.timeouts()
 	r.Steer, r.Group, r.Call, r.Plan = true, c.plan.At(0).Group, c.id, c.clusters()
 	r.SetHeader(names.HeaderCall, c.id)
-	c.watch = c.watched(longest)
+	c.watch = c.watched()
 	r.SetHeader(names.HeaderGroup, c.routeKey())
 	r.SetHeader("x-envoy-max-retries", strconv.Itoa(c.plan.Longest()-1))
 	if longest > 0 {

@@ -41,7 +41,9 @@ func (c *Call) onResponseHeaders(m *wire.Message) *wire.Reply {
 	if e := c.way.ending(); e != nil {
 		return c.refuseLate(e)
 	}
-	c.answeredWell()
+	if status < 300 {
+		c.answeredWell()
+	}
 	c.reply = c.target(c.answering).Reply(c.requestOf(c.answering), c.alias)
 	c.framing = c.reply.Begin(status, m.Headers.Get)
 	c.overhead += since(c.answered) // before awaitBody: the deadline reads it

@@ -1,23 +1,16 @@
 package extproc
 
-import (
-	"time"
-
-	"github.com/sluicegw/sluice/envoy/names"
-)
-
-// patience is the limit in time above which nobody has chosen one: LiteLLM's default is 6000 s.
-const patience = time.Hour
+import "github.com/sluicegw/sluice/envoy/names"
 
 // watched says which good answers of the call are held back. Every failure with a status of 400 or more is judged
 // in any case. Streams are held up to their first event, for many providers answer 200 and then say that they are
-// overloaded; where a refusal of content has fallbacks, all answers are; where there is somewhere to go, and a limit
-// in time, other answers are held by Envoy alone.
-func (c *Call) watched(longest time.Duration) string {
+// overloaded; where a refusal of content has fallbacks, all answers are; where there is somewhere to go, be it the same
+// deployment again, other answers are held by Envoy alone until they are whole, and judged if they look like no answer.
+func (c *Call) watched() string {
 	switch {
 	case c.request.Stream(), c.plan.Longest() > 1 && c.plan.OnContent() && answersInText(c.op):
 		return names.WatchAnswer
-	case c.plan.Longest() < 2, longest <= 0, longest >= patience:
+	case c.plan.Longest() < 2:
 		return ""
 	}
 	return names.WatchWhole

@@ -41,7 +41,7 @@ func between() *headermutationv3.HeaderMutation {
 	for _, name := range []string{names.HeaderAttempt, names.HeaderGroup, names.HeaderProto, names.HeaderWatch, names.HeaderLength} {
 		out.Mutations.RequestMutations = append(out.Mutations.RequestMutations, removeNamed(name))
 	}
-	out.Mutations.ResponseMutations = []*mutationv3.HeaderMutation{removeNamed(names.HeaderVerdict)}
+	out.Mutations.ResponseMutations = []*mutationv3.HeaderMutation{removeNamed(names.HeaderVerdict), removeNamed(names.HeaderDoubt)}
 	return out
 }
 

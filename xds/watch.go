@@ -45,8 +45,9 @@ func verdictProcessor(m Model) *extprocv3.ExternalProcessor {
 	return p
 }
 
-// onWatched runs the filter on every answer of a call that asks for it, and on all answers to model calls with
-// a status of 400 or more. The filter is made when the match is found: an answer that is good costs the match.
+// onWatched runs the filter on every answer of a call that asks for it, and on all answers to model calls that
+// have a status of 300 or more (nobody follows a redirect) or that holdWhole doubts. The filter is made when the
+// match is found: an answer that is good costs the match.
 func onWatched(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithMatcher, error) {
 	watched, err := headerIs(names.HeaderWatch, exactly(names.WatchAnswer))
 	if err != nil {
@@ -56,31 +57,45 @@ func onWatched(p *extprocv3.ExternalProcessor) (*commonmatchingv3.ExtensionWithM
 	if err != nil {
 		return nil, err
 	}
-	refused, err := statusBegins("4")
+	doubted, err := answerHeaderIs(names.HeaderDoubt, anything())
 	if err != nil {
 		return nil, err
 	}
-	failed, err := statusBegins("5")
-	if err != nil {
-		return nil, err
+	failed := []*predicate{doubted}
+	for _, digit := range []string{"3", "4", "5"} {
+		p, err := statusBegins(digit)
+		if err != nil {
+			return nil, err
+		}
+		failed = append(failed, p)
 	}
-	return matched(filterExtProc, p, watched, allOf(call, anyOf(refused, failed)))
+	return matched(filterExtProc, p, watched, allOf(call, anyOf(failed...)))
 }
 
-// holdWhole keeps an answer until its body is complete. The limit of an attempt in time then holds for all of
-// it, at the price of some instructions of Lua instead of another stream to sluice. An answer that is empty, or
-// a page for a browser, is none: the next attempt follows.
+// holdWhole keeps an answer until its body is complete. One that is cut in the middle has then failed before the
+// client has seen any of it, and the limit of an attempt in time holds for all of it, at the price of some
+// instructions of Lua instead of another stream to sluice. What does not look like an answer by its first and last
+// bytes (nothing, a page for a browser, half a document, an error) gets that stream, to be judged.
 func holdWhole() *luav3.Lua {
 	return &luav3.Lua{DefaultSourceCode: &corev3.DataSource{Specifier: &corev3.DataSource_InlineString{
-		InlineString: fmt.Sprintf(wholeScript, names.HeaderVerdict)}}}
+		InlineString: fmt.Sprintf(wholeScript, names.HeaderDoubt)}}}
 }
 
-const wholeScript = `function envoy_on_response(handle)
-  local body = handle:body()
-  if handle:headers():get(":status") ~= "200" then return end -- judged by what it says
-  if body == nil or body:length() == 0 or body:getBytes(0, 1) == "<" then
-    handle:headers():add("%s", "no answer")
-  end
+// (Of a good answer nothing else is looked at: its headers would cost more than its bytes.)
+const wholeScript = `local function good(body)
+  local size = body and body:length() or 0
+  if size == 0 then return false end
+  local head = body:getBytes(0, math.min(size, 512))
+  local tail = size <= 512 and head or body:getBytes(size - 8, 8)
+  if not head:find("^%%s*[{%%[]") or not tail:find("[}%%]]%%s*$", -8) then return false end
+  local at = head:find('"error"', 1, true)
+  return not at or head:find('^"error"%%s*:%%s*null', at) ~= nil
+end
+
+function envoy_on_response(handle)
+  if good(handle:body()) then return end
+  local headers = handle:headers()
+  if headers:get(":status"):sub(1, 1) == "2" then headers:add("%s", "1") end
 end`
 
 func onWhole(l *luav3.Lua) (*commonmatchingv3.ExtensionWithMatcher, error) {
@@ -122,6 +137,10 @@ func matched(name string, config proto.Message, when ...*predicate) (*commonmatc
 
 func headerIs(name string, value *matchingv3.StringMatcher) (*predicate, error) {
 	return single("header", &envoymatcherv3.HttpRequestHeaderMatchInput{HeaderName: name}, value)
+}
+
+func answerHeaderIs(name string, value *matchingv3.StringMatcher) (*predicate, error) {
+	return single("header", &envoymatcherv3.HttpResponseHeaderMatchInput{HeaderName: name}, value)
 }
 
 func statusBegins(digit string) (*predicate, error) {

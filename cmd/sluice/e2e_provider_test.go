@@ -40,7 +40,8 @@ func (s *step) provider() *provider.Server {
 // Forgets what the provider was asked and lets it give these answers in turn, the last one for ever:
 // ok, a status such as 429 or 429+2s (with retry-after: 2), TEXT in quotes, claude:TEXT, slow:TIME,
 // hang, reset, close, stream:NxTIME (N pieces), cut:N (a stream that breaks after N events), STATUS:CODE (an
-// error's code), filtered, filtered-stream, error-stream, large:BYTES, empty, page (HTML), stall (half an answer), stall-stream (no event).
+// error's code), filtered, filtered-stream, error-stream, large:BYTES, empty, page (HTML), half
+// (of an answer), cut-whole (half, and the connection breaks), error:CODE (with a 200), redirect:URL, stall (half an answer, and no more), stall-stream (no event).
 func cmdAnswers(s *step) {
 	p := s.provider()
 	p.Reset()
@@ -93,6 +94,14 @@ func (s *step) reply(word string) provider.Reply {
 		return provider.HTML(200)
 	case "large":
 		return provider.Chat("gpt-4o", strings.Repeat("large ", s.number(rest)/6), usage12)
+	case "half": // of an answer, and its end
+		return provider.JSON(200, `{"id":"x","object":"chat.completion","choices":[{"index":0,"mess`)
+	case "cut-whole": // half of an answer, and the connection breaks
+		return provider.Chat("gpt-4o", "never", usage12).CutAfterBytes(40, provider.Reset)
+	case "error": // with a good status
+		return provider.JSON(200, "{\n \"error\": {\"message\": \"the scripted provider is busy\", \"code\": "+rest+"}}")
+	case "redirect":
+		return provider.JSON(302, "").With("location", rest)
 	case "stall": // half an answer
 		return provider.Chat("gpt-4o", "never", usage12).CutAfterBytes(40, provider.Hang)
 	case "stall-stream": // headers, and no event

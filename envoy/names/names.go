@@ -59,11 +59,13 @@ const (
 	// HeaderAttempt is Envoy's count of attempts, from 1.
 	HeaderAttempt = "x-envoy-attempt-count"
 	// HeaderWatch says which answers of an attempt are held back until sluice has judged them, beside those of
-	// a status of 400 or more: WatchAnswer, WatchWhole, or none without it.
+	// a status of 300 or more: WatchAnswer, WatchWhole, or none without it.
 	HeaderWatch = "x-sluice-watch"
 	// HeaderLength is the length of a body that a filter of the attempt has put in the place of another: Envoy
 	// takes content-length away there, and not every provider takes a body in chunks.
 	HeaderLength = "x-sluice-length"
+	// HeaderDoubt is set on whole answers whose first or last bytes are not those of a good one: sluice judges them.
+	HeaderDoubt = "x-sluice-doubt"
 	// HeaderVerdict is set on answers that are not to be used: Envoy goes on to the next attempt.
 	HeaderVerdict = "x-sluice-verdict"
 )
