@@ -18,6 +18,7 @@ import (
 //	max_tokens   knows max_completion_tokens by its older name only
 //	plain_text   takes content that is all text as a string only
 //	cache_marks  reads cache_control marks
+//	efforts      takes reasoning_effort for every model, not only for those that the catalogue says reason
 //	takes        the OpenAI parameters it takes, where it does not take (nearly) all
 //	refuses      those it does not take, where they are few
 //	silent       those that are left out and that nobody misses
@@ -35,6 +36,7 @@ type compatibleRow struct {
 	MaxTokens  bool     `json:"max_tokens"`
 	PlainText  bool     `json:"plain_text"`
 	CacheMarks bool     `json:"cache_marks"`
+	Efforts    bool     `json:"efforts"`
 	Takes      []string `json:"takes"`
 	Refuses    []string `json:"refuses"`
 	Silent     []string `json:"silent"`
@@ -55,6 +57,9 @@ func compatibleRows() []provider {
 		}
 		if r.MaxTokens {
 			p.quirks.rename = plainMax
+		}
+		if !r.Efforts {
+			p.quirks.reasons = (*call).reasons
 		}
 		if !r.Completes {
 			p.quirks.chats = chatsOnly
