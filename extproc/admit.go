@@ -155,6 +155,7 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		return a, err
 	}
 	a.Pretend = pretended(r)
+	c.pretends = a.Pretend != ""
 	if string(r.Field("disable_fallbacks")) == "true" {
 		a.Fallbacks = []route.Override{} // none, which replaces the configured ones
 	}

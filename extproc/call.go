@@ -47,6 +47,8 @@ type Call struct {
 	watch   string // what of good answers is held back, see names.HeaderWatch
 	hurried bool   // the limit in time is the client's own
 
+	pretends bool // the client has the model that it asks for count as failed
+
 	answering       int // the attempt that answered, from 1; 0: none yet
 	reply           *adapters.Reply
 	providerHeaders wire.Headers // of a whole answer, until its body is there; of one that failed

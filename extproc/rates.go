@@ -121,6 +121,12 @@ func tokensLimited(limits []ratelimit.Limit) bool {
 // reserve takes a place for the caller and for the plan's first attempt, at once. again: only the deployment is
 // full, which it was not when it was planned.
 func (c *Call) reserve(plan *route.Plan) (again bool, refusal *apierror.Error) {
+	if c.pretends { // or a client would get past its limits of one model by way of another
+		c.rates.limits = c.callerLimits(plan.At(0).Model)
+		if c.estimate == 0 && tokensLimited(c.rates.limits) {
+			c.estimate = estimateTokens(c.request)
+		}
+	}
 	own := len(c.rates.limits)
 	limits := append(c.rates.limits[:own:own], c.limitsOf(plan.At(0).Deployment.ID)...)
 	if len(limits) == 0 {
