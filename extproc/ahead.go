@@ -52,7 +52,9 @@ func (c *Call) unmade(n int, e *apierror.Error) {
 func (c *Call) unsendable(n int, e *apierror.Error) *apierror.Error {
 	c.unmade(n, e)
 	c.way.withdraw(n)
-	c.way.end(e)
+	shown := *e
+	shown.Provider = "" // the call is counted for the attempt before, whose deployment has no part in it
+	c.way.end(&shown)
 	return e
 }
 
@@ -91,5 +93,12 @@ func (w *way) cut(n int) {
 func (w *way) withdraw(n int) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.order = w.order[:min(n-1, len(w.order))]
+	w.order, w.unsent = w.order[:min(n-1, len(w.order))], true
+}
+
+// withdrew tells whether the newest attempt was not sent.
+func (w *way) withdrew() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.unsent
 }

@@ -163,7 +163,8 @@ func (c *Call) affordable(held money.Amount, choices, asked int64) int64 {
 func (c *Call) endedRows() []ledger.Row {
 	t := &c.purse.tries
 	last := t.sent
-	if c.answering > t.sent {
+	unsent := c.answering > t.sent || c.way.withdrew()
+	if unsent {
 		last++ // the next was not sent any more
 	} else if c.answering > 0 {
 		last = c.answering
@@ -174,10 +175,7 @@ func (c *Call) endedRows() []ledger.Row {
 			rows = append(rows, row)
 		}
 	}
-	if c.answering > t.sent {
-		return rows
-	}
-	if last == 0 || c.unreached {
+	if unsent || last == 0 || c.unreached {
 		return rows
 	}
 	return append(rows, c.lastRow(last))

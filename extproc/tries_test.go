@@ -5,6 +5,7 @@ import (
 
 	"google.golang.org/protobuf/types/known/structpb"
 
+	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/adapters/catalog"
 	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/internal/apierror"
@@ -89,5 +90,47 @@ func TestLogOfJudged(t *testing.T) {
 		}
 		_ = stream.CloseSend()
 		_, _ = stream.Recv()
+	}
+}
+
+// TestUnsendableCostsBefore: when an attempt cannot be made and so ends the call, the one before it, which had no answer,
+// has cost what such an attempt may cost, and is not blamed.
+func TestUnsendableCostsBefore(t *testing.T) {
+	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
+	e := connect(t)
+	keepBook(t, e.server)
+	var rows []ledger.Row
+	e.server.Spent = func(r *ledger.Row) { rows = append(rows, *r) }
+	for _, d := range e.server.snapshot.Load().Deployments {
+		d.Prices = catalog.NewPricer("openai", own, true)
+	}
+	target, err := adapters.New(adapters.Params{Model: "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
+		Settings: map[string]string{"aws_region_name": "us-east-1", "aws_profile_name": "nobody"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.server.snapshot.Load().Deployments["two"].Target = target
+	stream := e.open(t.Context(), names.FilterRouter)
+	e.ask(stream, goodHeaders())
+	sent := e.ask(stream, requestBody(body)).GetRequestBody().GetResponse()
+	id := set(sent.GetHeaderMutation(), names.HeaderCall)
+	e.server.failed(id, "one.hash", tryOutcome{status: 408, kind: apierror.Timeout})
+	m := requestHeaders(names.HeaderCall, id, names.HeaderAttempt, "2")
+	m.Attributes = map[string]*structpb.Struct{names.AttrFilter: {Fields: map[string]*structpb.Value{
+		names.AttrCluster: structpb.NewStringValue("two.hash")}}}
+	told := e.ask(e.open(t.Context(), names.FilterUpstream), m).GetImmediateResponse()
+	if told.GetStatus().GetCode() != 401 {
+		t.Fatal(told)
+	}
+	head := localReply("401", told.GetDetails(), 0)
+	head.Attributes = attributes(told.GetDetails(), 2, 0)
+	out := e.ask(stream, head).GetImmediateResponse()
+	if set(out.GetHeaders(), "x-litellm-model-id") != "one" {
+		t.Error(out)
+	}
+	_ = stream.CloseSend()
+	_, _ = stream.Recv()
+	if len(rows) != 1 || rows[0].Spend == 0 || rows[0].Status != 408 {
+		t.Errorf("%+v", rows)
 	}
 }

@@ -14,12 +14,13 @@ import (
 // answer that is not used has sluice say what comes next, by the kind of the failure. The streams of both
 // filters of an attempt and the call's own read and write it.
 type way struct {
-	mu    sync.Mutex
-	plan  *route.Plan
-	order []int // by attempt, what Envoy was told to try
-	walk  *route.Walk
-	at    int // the attempt that walk is at, from 1
-	begun int // the newest attempt that Envoy has come with, from 2; 0: the first
+	mu     sync.Mutex
+	plan   *route.Plan
+	order  []int // by attempt, what Envoy was told to try
+	walk   *route.Walk
+	at     int  // the attempt that walk is at, from 1
+	begun  int  // the newest attempt that Envoy has come with, from 2; 0: the first
+	unsent bool // that one was not sent, and ended the call
 
 	ready    *adapters.Outgoing // the request of attempt readyFor
 	readyFor int
