@@ -36,17 +36,33 @@ func (t *openAIReply) message(m jsondoc.Value) bool {
 		case "tool_calls":
 			for call := range v.Elements() {
 				t.p.spoken.calls = true
-				more = more || !t.wholly && untyped(call)
+				more = more || t.unlike(call)
 				t.p.output += int64(len(call.At("function", "arguments").Inner()))
 			}
 		case "token_id":
 			more = true
+		case "role":
+			more = t.delta && t.tellsAgain() || more
 		default:
 			more = more || v != "null" && t.gathers() && !messageMembers[k.Inner()]
 		}
 	}
 	return more || foreign && !t.p.call.t.p.quirks.reasoning
 }
+
+// tellsAgain notes that a delta of the choice in hand names the role, and tells whether an earlier one did: clients add
+// the texts of deltas up, so a role belongs into the first.
+func (t *openAIReply) tellsAgain() bool {
+	if t.told&t.bit == 0 {
+		t.told |= t.bit
+		return false
+	}
+	t.again |= t.bit
+	return true
+}
+
+// choiceBit has one bit set, which is the choice's.
+func choiceBit(c jsondoc.Value) uint64 { return 1 << (c.Get("index").Count() & 63) }
 
 // unsaid tells whether a content is an empty text that stands for none.
 func (t *openAIReply) unsaid(content jsondoc.Value) bool {
@@ -60,6 +76,7 @@ func (t *openAIReply) editChoices(choices jsondoc.Value) jsondoc.Value {
 		if len(dst) > 1 {
 			dst = append(dst, ',')
 		}
+		t.bit = choiceBit(c)
 		dst = append(dst, '{')
 		start := len(dst)
 		for k, v := range c.Members() {
@@ -117,8 +134,11 @@ func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
 		reasoning, content = cutThoughts(content)
 	}
 	calls := m.Get("tool_calls")
-	if !t.wholly && untyped(first(calls)) {
-		calls = typed(calls)
+	for call := range calls.Elements() {
+		if t.unlike(call) {
+			calls = t.asOpenAI(calls)
+			break
+		}
 	}
 	if t.byTool && calls.IsArray() {
 		if a := first(calls).At("function", "arguments"); a.IsString() {
@@ -140,6 +160,7 @@ func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
 	for k, v := range m.Members() {
 		switch name := k.Inner(); {
 		case name == "content", name == "reasoning_content", name == "tool_calls", name == "token_id":
+		case name == "role" && t.again&t.bit != 0:
 		case name == "reasoning" && (t.wholly || !t.p.call.t.p.quirks.reasoningTwice):
 		case t.gathers() && (name == "provider_specific_fields" || !messageMembers[name]):
 		default:

@@ -82,27 +82,64 @@ func cutThoughts(content jsondoc.Value) (thoughts, rest jsondoc.Value) {
 	return jsondoc.Value(apierror.AppendString(nil, thought)), jsondoc.Value(apierror.AppendString(nil, text))
 }
 
-// untyped tells whether a piece of a stream opens a tool call without saying what kind it is.
-func untyped(call jsondoc.Value) bool { return call.Get("type") == "" && call.Get("id").IsString() }
+// unlike tells whether a tool call is not written as OpenAI's is: one of a stream that opens without saying what kind
+// it is; a whole one that also has no id, or arguments that are no text.
+func (t *openAIReply) unlike(call jsondoc.Value) bool {
+	if !t.wholly {
+		return call.Get("type") == "" && call.Get("id").IsString()
+	}
+	return !call.Get("type").Exists() || !call.Get("id").Exists() || !call.At("function", "arguments").IsString()
+}
 
-// typed is a list of tool calls that say that they are functions.
-func typed(calls jsondoc.Value) jsondoc.Value {
+// asOpenAI is a list of tool calls that OpenAI's clients can read.
+func (t *openAIReply) asOpenAI(calls jsondoc.Value) jsondoc.Value {
 	dst := []byte{'['}
 	for call := range calls.Elements() {
 		if len(dst) > 1 {
 			dst = append(dst, ',')
 		}
-		if !untyped(call) {
+		if !t.unlike(call) {
 			dst = append(dst, call...)
 			continue
 		}
-		dst = append(dst, `{"type":"function"`...)
+		dst = append(dst, '{')
+		start := len(dst)
+		if !call.Get("id").Exists() {
+			dst = member(dst, start, "id", jsondoc.Value(apierror.AppendString(nil, "call_"+randomID())))
+		}
+		if !call.Get("type").Exists() {
+			dst = member(dst, start, "type", `"function"`)
+		}
 		for k, v := range call.Members() {
-			dst = append(append(append(append(dst, ','), k...), ':'), v...)
+			switch {
+			case v == "null" && (k.Is("id") || k.Is("type")):
+				continue
+			case k.Is("function") && t.wholly:
+				v = textArguments(v)
+			}
+			dst = member(dst, start, k.Text(), v)
 		}
 		dst = append(dst, '}')
 	}
 	return jsondoc.Value(append(dst, ']'))
+}
+
+// textArguments is a called function whose arguments are JSON in a text, as OpenAI's are; some servers give the object.
+func textArguments(function jsondoc.Value) jsondoc.Value {
+	arguments := function.Get("arguments")
+	if !function.IsObject() || arguments.IsString() {
+		return function
+	}
+	if !arguments.Exists() {
+		arguments = "{}"
+	}
+	dst := []byte{'{'}
+	for k, v := range function.Members() {
+		if !k.Is("arguments") {
+			dst = member(dst, 1, k.Text(), v)
+		}
+	}
+	return jsondoc.Value(append(member(dst, 1, "arguments", jsondoc.Value(apierror.AppendString(nil, string(arguments)))), '}'))
 }
 
 // thoughtBlocks is what a stream of Mistral's thinking is told as beside its text.

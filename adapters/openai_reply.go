@@ -18,8 +18,11 @@ type openAIReply struct {
 	patch jsondoc.Patch
 	// begun and finished hold one bit a choice, so that a stream cut off is told from one that ended.
 	begun, finished uint64
-	byTool          bool // the content comes as the arguments of a forced tool
-	wholly          bool // the answer came in one piece
+	told, again     uint64 // the choices whose role was told, and those whose event in hand tells it again
+	bit             uint64 // of the choice in hand
+	delta           bool   // a delta is in hand
+	byTool          bool   // the content comes as the arguments of a forced tool
+	wholly          bool   // the answer came in one piece
 	// filtered is what Azure said about the prompt in an event without choices; the next one tells it.
 	filtered jsondoc.Value
 }
@@ -134,13 +137,13 @@ func (t *openAIReply) aboutPrompt(doc *jsondoc.Doc, choices jsondoc.Value) (held
 // edited.
 func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 	edit = t.byTool && first(choices) != ""
+	t.again = 0
 	for c := range choices.Elements() {
-		var index int64
+		t.bit = choiceBit(c)
 		finished := false
 		for k, v := range c.Members() {
 			switch k.Inner() {
 			case "index":
-				index = v.Count() & 63
 			case "finish_reason":
 				word := t.finishOf(c, v)
 				edit = edit || word != "" && !v.Is(word)
@@ -149,6 +152,7 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 					t.p.finish = strings.Clone(word) // v is gone with its event
 				}
 			case "delta", "message":
+				t.delta = k.Is("delta")
 				edit = t.message(v) || edit || t.gathers() && !choiceMembers[k.Inner()] // Perplexity writes both
 			case "text":
 				t.p.output += int64(len(v.Inner()))
@@ -156,9 +160,9 @@ func (t *openAIReply) follow(choices jsondoc.Value) (edit bool) {
 				edit = edit || t.gathers() && !choiceMembers[k.Inner()]
 			}
 		}
-		t.begun |= 1 << index
+		t.begun |= t.bit
 		if finished {
-			t.finished |= 1 << index
+			t.finished |= t.bit
 		}
 	}
 	if t.byTool && t.p.finish == "tool_calls" {

@@ -61,13 +61,16 @@ func TestOpenAIReadsEveryAnswer(t *testing.T) {
 func readChunks(t *testing.T, body string, files map[string]string) {
 	stream := ssestream.NewStream[openai.ChatCompletionChunk](ssestream.NewDecoder(streamOf(body)), nil)
 	acc := openai.ChatCompletionAccumulator{}
-	usage := false
+	usage, roles := false, map[int64]string{}
 	for stream.Next() {
 		chunk := stream.Current()
 		if !acc.AddChunk(chunk) {
 			t.Errorf("the accumulator refuses %s", chunk.RawJSON())
 		}
 		usage = usage || chunk.Usage.TotalTokens > 0
+		for _, choice := range chunk.Choices {
+			roles[choice.Index] += choice.Delta.Role // as openai-python's accumulator does
+		}
 	}
 	failed := strings.Contains(files["want.usage"], "error ")
 	if err := stream.Err(); (err != nil) != failed {
@@ -79,6 +82,9 @@ func readChunks(t *testing.T, body string, files map[string]string) {
 	for _, choice := range acc.Choices {
 		if choice.FinishReason == "" {
 			t.Errorf("choice %d never finished", choice.Index)
+		}
+		if role := roles[choice.Index]; role != "assistant" && (role != "" || choice.Message.Content != "" || len(choice.Message.ToolCalls) > 0) {
+			t.Errorf("choice %d's role is %q", choice.Index, role)
 		}
 		for _, call := range choice.Message.ToolCalls {
 			if call.ID == "" || call.Function.Name == "" || !json.Valid([]byte(call.Function.Arguments)) {
