@@ -177,3 +177,20 @@ func TestPassedOverToAFullOne(t *testing.T) {
 		t.Error("places are left behind")
 	}
 }
+
+// What a judged answer has cost stays counted when another attempt follows it.
+func TestKeptPlaceAfterAnAnswer(t *testing.T) {
+	s, call := legs(t)
+	c := call()
+	limits := []ratelimit.Limit{{Scope: ratelimit.Scope{Kind: ratelimit.Deployment, ID: "one"}, Unit: ratelimit.Tokens, Max: 100}}
+	c.leg.held, _, _ = s.Limiter.Reserve(t.Context(), ratelimit.Request{Limits: limits, Tokens: 10})
+	c.depart(1)
+	c.keepPlace(2, 60)
+	c.arrive()
+	if d, err := s.Limiter.Peek(t.Context(), ratelimit.Request{Limits: limits, Tokens: 50}); err != nil || d.Allowed {
+		t.Errorf("60 of 100 tokens are used: %+v, %v", d, err)
+	}
+	if d, err := s.Limiter.Peek(t.Context(), ratelimit.Request{Limits: limits, Tokens: 40}); err != nil || !d.Allowed {
+		t.Errorf("40 are left: %+v, %v", d, err)
+	}
+}
