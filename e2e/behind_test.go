@@ -14,19 +14,27 @@ import (
 	"github.com/sluicegw/sluice/envoy/envoytest/provider"
 )
 
-// TestClientThatIsBehind: an HTTP/2 client reads nothing of a large answer, and asks on for what is refused.
+// TestClientThatIsBehind: an HTTP/2 client reads nothing of a large answer, and asks on for what is refused, or what is
+// held until it is whole.
 func TestClientThatIsBehind(t *testing.T) {
+	t.Run("refused", func(t *testing.T) { behind(t, 0, failure(400, []string{"no"})) })
+	t.Run("held", func(t *testing.T) { behind(t, 1, provider.Chat("small", "good", few)) })
+	t.Run("a redirect", func(t *testing.T) { behind(t, 0, provider.JSON(302, "").With("location", "/")) })
+	t.Run("held, large", func(t *testing.T) { behind(t, 1, provider.Chat("large", strings.Repeat("good ", 1<<20), few)) })
+}
+
+func behind(t *testing.T, retries int, answer provider.Reply) {
 	up := provider.New(t, provider.Options{Keep: 4})
 	g := start(t, fmt.Sprintf(`model_list:
   - {model_name: large, litellm_params: {model: openai/large, api_base: "%s/v1", api_key: %s}}
   - {model_name: refused, litellm_params: {model: openai/refused, api_base: "%[1]s/v1", api_key: %[2]s}}
-router_settings: {num_retries: 0, disable_cooldowns: true}
-general_settings: {master_key: %s}
-`, up.URL, providerKey, masterKey))
+router_settings: {num_retries: %[3]d, disable_cooldowns: true}
+general_settings: {master_key: %[4]s}
+`, up.URL, providerKey, retries, masterKey))
 	defer g.stop()
 	g.showOnFailure(t)
 	up.On(provider.Match{Model: "large"}, provider.ChatStream("large", few, pieces(strings.Repeat("0123456789abcde ", 1<<20), 16<<10)...))
-	up.On(provider.Match{Model: "refused"}, failure(400, []string{"no"}))
+	up.On(provider.Match{Model: "refused"}, answer)
 
 	conn, err := net.Dial("tcp", g.addr)
 	if err != nil {

@@ -171,7 +171,7 @@ func (v *verdict) sentence(e *apierror.Error) *wire.Reply {
 		}
 		return r
 	}
-	if v.status >= 400 || v.framing == adapters.Events && e.Kind != apierror.ContentPolicy && v.reply.Produced() == 0 {
+	if v.status >= 400 || e.Kind != apierror.ContentPolicy && (v.framing == adapters.Whole || v.reply.Produced() == 0) {
 		// Nothing was said yet: the client can have the status that it should have had.
 		return v.last(e)
 	}
