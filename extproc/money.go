@@ -224,7 +224,7 @@ func (c *Call) settleMoney() {
 	}
 	p.priced = true
 	p.entry.Settle(rows)
-	if p.tries.sent > 1 {
+	if p.tries.sent > 1 || p.tries.over {
 		c.server.late.forget(c.id) // unless something is still to come
 	}
 	if c.server.Spent != nil {

@@ -163,9 +163,9 @@ func (c *Call) affordable(held money.Amount, choices, asked int64) int64 {
 func (c *Call) endedRows() []ledger.Row {
 	t := &c.purse.tries
 	last := t.sent
-	unsent := c.answering > t.sent || c.way.withdrew()
+	unsent := c.answering > t.sent || t.over || c.way.withdrew()
 	if unsent {
-		last++ // the next was not sent any more
+		last++ // the next was not sent any more, or there was none
 	} else if c.answering > 0 {
 		last = c.answering
 	}

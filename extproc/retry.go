@@ -86,11 +86,13 @@ const noneLeft = "Budget has been exceeded! What earlier attempts of this call m
 // exhausted ends a call whose last planned attempt had no answer, where Envoy would go on.
 func (c *Call) exhausted() *wire.Reply {
 	e := failure.Find(1<<flagBrokenOff, "", 0)
+	e.Message = "the provider could not be reached, or hung up before it answered" // the attempt log may know later
 	spent := time.Duration(time.Now().UnixNano() - c.attemptBegan.Load())
 	// Envoy has counted from a little earlier: from when it had a connection.
 	if limit := c.attemptTimeout(c.attempts()); limit > 0 && spent >= limit*3/4 {
 		e = failure.Find(1<<flagTimeout, "", 0)
 	}
+	c.noneFollows()
 	c.way.end(e)
 	return immediate(e, reply(wire.Other, 2))
 }

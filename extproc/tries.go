@@ -21,6 +21,7 @@ type tries struct {
 	first   time.Time              // when the first began
 	all     *[mostAttempts + 1]try // nil until there is a second
 	settled bool
+	over    bool // the newest has ended without an answer, and none follows
 }
 
 // try is one attempt.
@@ -78,19 +79,38 @@ func (c *Call) sendAgain(ctx context.Context, n int) bool {
 	return true
 }
 
-// failedRow is the row of an attempt that was followed by another; known: how it failed is, too. The caller holds
+// noneFollows notes that the newest attempt has ended without an answer and was the last: only the attempt log can tell
+// whether it ever reached its provider.
+func (c *Call) noneFollows() {
+	t := &c.purse.tries
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if c.purse.entry == nil || t.settled {
+		return
+	}
+	t.over = true
+	c.server.late.watch(c)
+}
+
+// failedRow is the row of an attempt that was followed by another, or ended the call without an answer; known: how it failed is, too. The caller holds
 // the lock.
 func (c *Call) failedRow(n int) (r ledger.Row, known bool) {
 	t := &c.purse.tries
 	r = c.purse.row
 	c.fill(&r, n)
 	all := t.attempts()
-	r.Started, r.Ended = all[n].began, all[n+1].began
-	if r.Ended.IsZero() {
+	r.Started = all[n].began
+	if n < mostAttempts {
+		r.Ended = all[n+1].began
+	}
+	if r.Ended.IsZero() { // none has begun after it
 		r.Ended = time.Now().UTC()
 	}
 	r.Prompt, r.Estimated = c.purse.guess, true
 	r.Status, r.Failure = 500, string(apierror.Unavailable)
+	if t.over && n == t.sent && c.failure != nil {
+		r.Status, r.Failure = c.failure.Status, string(c.failure.Kind)
+	}
 	c.price(&r, n, adapters.Usage{}, nil)
 	o := all[n].outcome
 	if o.usage != nil { // an answer that was held back and not used

@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"sync"
 	"testing"
 
 	"google.golang.org/protobuf/types/known/structpb"
@@ -132,5 +133,63 @@ func TestUnsendableCostsBefore(t *testing.T) {
 	_, _ = stream.Recv()
 	if len(rows) != 1 || rows[0].Spend == 0 || rows[0].Status != 408 {
 		t.Errorf("%+v", rows)
+	}
+}
+
+// TestLastUnreachedCostsNothing: of the last attempt, after which Envoy would go on though nothing is planned, the log
+// tells as well whether it reached its provider.
+func TestLastUnreachedCostsNothing(t *testing.T) {
+	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
+	for _, tt := range []struct {
+		name string
+		log  tryOutcome
+		when string
+		free bool
+	}{
+		{"told at once", tryOutcome{unreached: true, status: 500, kind: apierror.Unavailable}, "before", true},
+		{"told after the call's end", tryOutcome{unreached: true, status: 500, kind: apierror.Unavailable}, "after", true},
+		{"out of time", tryOutcome{status: 408, kind: apierror.Timeout}, "after", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			e := connect(t)
+			keepBook(t, e.server)
+			var rows []ledger.Row
+			var mu sync.Mutex
+			e.server.Spent = func(r *ledger.Row) { mu.Lock(); rows = append(rows, *r); mu.Unlock() }
+			for _, d := range e.server.snapshot.Load().Deployments {
+				d.Prices = catalog.NewPricer("openai", own, true)
+			}
+			stream := e.open(t.Context(), names.FilterRouter)
+			e.ask(stream, goodHeaders())
+			sent := e.ask(stream, requestBody(body)).GetRequestBody().GetResponse()
+			id := set(sent.GetHeaderMutation(), names.HeaderCall)
+			c := e.server.calls.get(id)
+			c.way.cut(1) // of a plan whose other attempts only failures of a kind lead to
+			if tt.when == "before" {
+				e.server.failed(id, "one.hash", tt.log)
+			}
+			m := requestHeaders(names.HeaderCall, id, names.HeaderAttempt, "2")
+			m.Attributes = map[string]*structpb.Struct{names.AttrFilter: {Fields: map[string]*structpb.Value{
+				names.AttrCluster: structpb.NewStringValue(names.ClusterAPI)}}}
+			told := e.ask(e.open(t.Context(), names.FilterUpstream), m).GetImmediateResponse()
+			head := localReply("500", told.GetDetails(), 0)
+			head.Attributes = attributes(told.GetDetails(), 2, 0)
+			if out := e.ask(stream, head).GetImmediateResponse(); out.GetStatus().GetCode() != 500 {
+				t.Error(out)
+			}
+			_ = stream.CloseSend()
+			_, _ = stream.Recv()
+			if tt.when == "after" {
+				e.server.failed(id, "one.hash", tt.log)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			if len(rows) != 1 || (rows[0].Spend == 0) != tt.free || rows[0].Status != tt.log.status {
+				t.Errorf("%+v", rows)
+			}
+			if n := len(e.server.late.calls); n != 0 {
+				t.Errorf("%d calls are still waited for", n)
+			}
+		})
 	}
 }
