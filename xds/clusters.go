@@ -120,21 +120,46 @@ func isAddress(host string) bool {
 	return err == nil
 }
 
-// assignment puts the endpoint at priority 0, and behind a DNS name, at priority 1, an address where
-// nothing listens. A name that does not resolve leaves priority 0 empty; without priority 1 Envoy would
+// assignment puts the endpoint at priority 0, and behind a DNS name, at the last priority, an address where
+// nothing listens. A name that does not resolve leaves priority 0 empty; without the last one Envoy would
 // answer "no healthy upstream", which it never retries, while a refused connection moves on to the next
 // attempt (https://www.envoyproxy.io/docs/envoy/v1.40.0/intro/arch_overview/upstream/load_balancing/priority).
+//
+// Where Envoy asks the addresses whether they are well, names stand at priority 1 once more, unasked. If none
+// is well, calls try them all the same, as they try those of a cluster without names: Envoy's panic alone would
+// spread them over all priorities, so that every so many calls met the address that refuses.
 func assignment(c Cluster) *endpointv3.ClusterLoadAssignment {
 	out := &endpointv3.ClusterLoadAssignment{ClusterName: c.Name}
-	own := locality(0, address(c))
-	for _, place := range c.More {
-		own.LbEndpoints = append(own.LbEndpoints, locality(0, socketAddress(place.Host, place.Port)).LbEndpoints...)
+	out.Endpoints = append(out.Endpoints, own(c, 0))
+	if resolved(c) {
+		return out
 	}
-	out.Endpoints = append(out.Endpoints, own)
-	if !resolved(c) {
-		out.Endpoints = append(out.Endpoints, locality(1, socketAddress(names.RefusingHost, names.RefusingPort)))
+	if c.Check != "" {
+		out.Endpoints = append(out.Endpoints, unchecked(own(c, 1)))
+	}
+	refusing := locality(uint32(len(out.Endpoints)), socketAddress(names.RefusingHost, names.RefusingPort))
+	if c.Check != "" {
+		unchecked(refusing)
+	}
+	out.Endpoints = append(out.Endpoints, refusing)
+	return out
+}
+
+// own are all addresses of the cluster.
+func own(c Cluster, priority uint32) *endpointv3.LocalityLbEndpoints {
+	out := locality(priority, address(c))
+	for _, place := range c.More {
+		out.LbEndpoints = append(out.LbEndpoints, locality(priority, socketAddress(place.Host, place.Port)).LbEndpoints...)
 	}
 	return out
+}
+
+// unchecked keeps the cluster's health check from endpoints, which then count as well.
+func unchecked(l *endpointv3.LocalityLbEndpoints) *endpointv3.LocalityLbEndpoints {
+	for _, e := range l.LbEndpoints {
+		e.GetEndpoint().HealthCheckConfig = &endpointv3.Endpoint_HealthCheckConfig{DisableActiveHealthCheck: true}
+	}
+	return l
 }
 
 func locality(priority uint32, a *corev3.Address) *endpointv3.LocalityLbEndpoints {

@@ -14,10 +14,13 @@ import (
 const (
 	checkEvery   = 5 * time.Second
 	checkIdle    = 15 * time.Second // while no call goes there
+	checkAgain   = time.Second      // what is not well
 	checkTimeout = 2 * time.Second
 	// fewerThanHalf keeps a cluster whose name turns out to have one address from losing it: the address that
 	// refuses, behind a DNS name, counts as another.
 	fewerThanHalf = 49
+	// fewerThanAll does so for one whose names stand there twice, see assignment: of 2n+1 less than n are left out.
+	fewerThanAll = 33
 )
 
 // several makes a cluster of one that may have more than one address. Its health is Envoy's business, beside the
@@ -33,7 +36,11 @@ func several(out *clusterv3.Cluster, c Cluster) {
 		AlwaysEjectOneHost:   wrapperspb.Bool(len(c.More) > 0),
 		EnforcingSuccessRate: wrapperspb.UInt32(0), // its statistics want more calls than most models get
 	}
-	// As long as one address is well, it gets all: what stands behind a name, at priority 1, answers nobody.
+	if c.Check != "" && !resolved(c) {
+		out.OutlierDetection.MaxEjectionPercent = wrapperspb.UInt32(fewerThanAll)
+		out.OutlierDetection.AlwaysEjectOneHost = wrapperspb.Bool(false)
+	}
+	// As long as one address is well, it gets all: what stands behind a name answers nobody.
 	out.LoadAssignment.Policy = &endpointv3.ClusterLoadAssignment_Policy{OverprovisioningFactor: wrapperspb.UInt32(100_000)}
 	if c.Check != "" {
 		out.HealthChecks = []*corev3.HealthCheck{healthCheck(c)}
@@ -43,6 +50,7 @@ func several(out *clusterv3.Cluster, c Cluster) {
 func healthCheck(c Cluster) *corev3.HealthCheck {
 	check := &corev3.HealthCheck{
 		Timeout: durationpb.New(checkTimeout), Interval: durationpb.New(checkEvery), NoTrafficInterval: durationpb.New(checkIdle),
+		UnhealthyInterval:  durationpb.New(checkAgain),
 		UnhealthyThreshold: wrapperspb.UInt32(2), HealthyThreshold: wrapperspb.UInt32(1),
 		HealthChecker: &corev3.HealthCheck_TcpHealthCheck_{TcpHealthCheck: &corev3.HealthCheck_TcpHealthCheck{}},
 	}

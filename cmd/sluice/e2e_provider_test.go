@@ -12,12 +12,13 @@ import (
 	"github.com/sluicegw/sluice/envoy/envoytest/provider"
 )
 
-// cmdProvider: provider NAME…
+// cmdProvider: provider NAME[@PORT]…
 //
 // Starts a scripted provider. It is found at $NAME_URL, and with /v1 behind it at $NAME_V1.
 func cmdProvider(s *step) {
 	for _, name := range s.args {
-		p, err := provider.Listen("127.0.0.1:0", provider.Options{})
+		name, port, _ := strings.Cut(name, "@")
+		p, err := provider.Listen("127.0.0.1:"+cmp.Or(port, "0"), provider.Options{})
 		s.Check(err)
 		s.w.providers[name] = p
 		s.Setenv(strings.ToUpper(name)+"_URL", p.URL)

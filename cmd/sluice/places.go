@@ -33,7 +33,8 @@ func places(c *xds.Cluster, d *config.Deployment, e adapters.Endpoint) {
 	switch {
 	case d.HealthPath != "":
 		c.Check = d.HealthPath
-	case len(c.More) > 0 || e.Scheme == "http":
+	case len(c.More) > 0:
 		c.Check = xds.CheckConnect
+		// A name alone is not looked after: most have one address, and what is not asked is not late to be seen well.
 	}
 }
