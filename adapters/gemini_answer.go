@@ -13,6 +13,7 @@ type geminiFound struct {
 	said, thought            bool
 	served                   bool // one of Google's own tools was used
 	calls, blocks, images    []byte
+	function                 []byte // the call of one of the client's old functions, an object
 	signatures, audio, notes []byte
 	invocations              []byte
 }
@@ -71,8 +72,12 @@ func (t *geminiReply) readPart(m *geminiFound, part jsondoc.Value) {
 		m.text, m.said = append(m.text, inner...), true
 		t.p.output += int64(len(inner))
 	}
-	if call.IsObject() {
+	switch {
+	case !call.IsObject():
+	case !t.legacy:
 		m.calls = t.call(append(m.calls, ','), call, signature)
+	case m.function == nil: // there is room for one
+		m.function = t.functionCall(call, signature)
 	}
 	if inline.IsObject() {
 		m.inline(inline)
@@ -81,11 +86,6 @@ func (t *geminiReply) readPart(m *geminiFound, part jsondoc.Value) {
 
 // call appends a tool call. Its id carries the signature, for that is what comes back.
 func (t *geminiReply) call(dst []byte, call, signature jsondoc.Value) []byte {
-	args := call.Get("args")
-	if !args.IsObject() {
-		args = "{}"
-	}
-	t.p.output += int64(len(args))
 	dst = strconv.AppendInt(append(dst, `{"index":`...), int64(t.calls), 10)
 	t.calls++
 	dst = append(dst, `,"id":"`...)
@@ -98,17 +98,39 @@ func (t *geminiReply) call(dst []byte, call, signature jsondoc.Value) []byte {
 	if signed {
 		dst = append(append(dst, signatureMark...), signature.Inner()...)
 	}
-	dst = append(dst, `","type":"function","function":{"name":`...)
-	name := call.Get("name")
+	dst = append(t.called(append(dst, `","type":"function","function":`...), call), '}')
+	if signed {
+		dst = appendSigned(dst, signature)
+	}
+	return append(dst, '}')
+}
+
+// called appends the name and the arguments of a call, an object whose end is open.
+func (t *geminiReply) called(dst []byte, call jsondoc.Value) []byte {
+	name, args := call.Get("name"), call.Get("args")
 	if !name.IsString() {
 		name = `""`
 	}
-	dst = append(append(dst, name...), `,"arguments":"`...)
-	dst = append(appendQuoted(dst, string(args)), `"}`...)
-	if signed {
-		dst = append(append(append(dst, `,"provider_specific_fields":{"thought_signature":`...), signature...), '}')
+	if !args.IsObject() {
+		args = "{}"
+	}
+	t.p.output += int64(len(args))
+	dst = append(append(append(dst, `{"name":`...), name...), `,"arguments":"`...)
+	return append(appendQuoted(dst, string(args)), '"')
+}
+
+// functionCall is a call for a client that offered functions instead of tools, as they were called before.
+func (t *geminiReply) functionCall(call, signature jsondoc.Value) []byte {
+	t.calls++
+	dst := t.called(nil, call)
+	if signature.IsString() && signature != `""` {
+		dst = appendSigned(dst, signature)
 	}
 	return append(dst, '}')
+}
+
+func appendSigned(dst []byte, signature jsondoc.Value) []byte {
+	return append(append(append(dst, `,"provider_specific_fields":{"thought_signature":`...), signature...), '}')
 }
 
 // inline notes bytes: an image, sound, or another file, which becomes a data URL in the text.
@@ -133,7 +155,7 @@ func (m *geminiFound) inline(v jsondoc.Value) {
 
 // bare: there is nothing beside text.
 func (m *geminiFound) bare() bool {
-	return !m.thought && m.audio == nil && len(m.calls)+len(m.images)+len(m.notes)+len(m.signatures)+len(m.invocations) == 0
+	return !m.thought && m.audio == nil && m.function == nil && len(m.calls)+len(m.images)+len(m.notes)+len(m.signatures)+len(m.invocations) == 0
 }
 
 // append appends what a message or delta holds beside its content. Blocks of thinking are told in a whole
@@ -149,6 +171,9 @@ func (m *geminiFound) append(dst []byte, whole bool) []byte {
 		dst = append(append(append(dst, `,"reasoning_content":"`...), m.thoughts...), '"')
 	}
 	list(`,"tool_calls":`, m.calls)
+	if m.function != nil {
+		dst = append(append(dst, `,"function_call":`...), m.function...)
+	}
 	if whole {
 		list(`,"thinking_blocks":`, m.blocks)
 	}

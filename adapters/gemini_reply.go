@@ -17,11 +17,12 @@ type geminiReply struct {
 	id      string
 	tier    string // that the answer was served in
 	usage   geminiUsage
+	legacy  bool // the client offered functions, not tools, and looks for a function_call
 	// Of a stream:
 	calls           int    // tool calls so far
 	begun, finished uint64 // one bit a candidate
 	spoke           uint64 // the candidates that said anything, and with it their role
-	called          uint64 // the candidates that called a tool
+	callers         uint64 // the candidates that called a tool
 	rich            bool   // there was more than words
 	words           []byte // memory for a candidate's text, used again
 }
@@ -55,7 +56,7 @@ func (g gemini) translator(c *call, p *Reply) translator {
 	if c.r.op == Embedding {
 		return &geminiEmbeddings{p: p, vertex: g.vertex}
 	}
-	return &geminiReply{p: p, created: clock().Unix()}
+	return &geminiReply{p: p, created: clock().Unix(), legacy: p.call.r.op == Chat && first(p.call.get("functions")) != ""}
 }
 
 // header takes what the answer's headers tell.
@@ -162,7 +163,10 @@ func (t *geminiReply) choice(dst []byte, v jsondoc.Value, i int) []byte {
 	m := t.read(&c)
 	reason := c.reason.Text()
 	finish := geminiFinish(reason)
-	if len(m.calls) > 0 {
+	switch {
+	case m.function != nil:
+		finish = "function_call"
+	case len(m.calls) > 0:
 		finish = "tool_calls"
 	}
 	t.p.finish = finish

@@ -44,8 +44,11 @@ func (t *geminiReply) candidate(dst []byte, c *geminiCandidate) []byte {
 	}
 	before := t.calls
 	m := t.read(c)
+	if t.callers&bit != 0 {
+		m.function = nil // there is room for one
+	}
 	if t.calls > before {
-		t.called |= bit
+		t.callers |= bit
 	}
 	t.rich = t.rich || t.calls > 0 || len(m.images)+len(m.notes) > 0
 	start := len(dst)
@@ -82,8 +85,11 @@ func (t *geminiReply) candidate(dst []byte, c *geminiCandidate) []byte {
 	}
 	t.finished |= bit
 	finish := geminiFinish(c.reason.Text())
-	if finish == "stop" && t.called&bit != 0 {
+	if finish == "stop" && t.callers&bit != 0 {
 		finish = "tool_calls"
+		if t.legacy {
+			finish = "function_call"
+		}
 	}
 	t.p.finish = finish
 	dst = append(t.open(dst, index), `{},"finish_reason":"`...)
