@@ -64,25 +64,22 @@ func newCall(t *Target, r *Request) call {
 		}
 	}
 	c.cut()
-	if r.op == Chat {
-		c.cutStops()
+	if most := t.p.quirks.stops; most > 0 && r.op == Chat {
+		c.cutStops(most)
 	}
 	return c
 }
 
-// mostStops is how many stop sequences OpenAI takes. LiteLLM sends no more to anybody.
-const mostStops = 4
-
-// cutStops leaves the first stop sequences.
-func (c *call) cutStops() {
+// cutStops leaves the first stop sequences, as LiteLLM does, where the provider would refuse the call for the rest.
+func (c *call) cutStops(most int) {
 	stop := c.get("stop")
-	if !stop.IsArray() || stop.Len() <= mostStops {
+	if !stop.IsArray() || stop.Len() <= most {
 		return
 	}
 	list := append(make([]byte, 0, len(stop)), '[')
 	i := 0
 	for s := range stop.Elements() {
-		if i == mostStops {
+		if i == most {
 			break
 		}
 		if i++; i > 1 {

@@ -1,6 +1,8 @@
 package adapters
 
 import (
+	"math/bits"
+
 	"github.com/sluicegw/sluice/adapters/jsondoc"
 	"github.com/sluicegw/sluice/internal/apierror"
 )
@@ -39,6 +41,14 @@ func (t *openAIReply) message(m jsondoc.Value) bool {
 				more = more || t.unlike(call)
 				t.p.output += int64(len(call.At("function", "arguments").Inner()))
 			}
+		case "executed_tools": // https://console.groq.com/docs/browser-search
+			for tool := range v.Elements() {
+				if kind := tool.Get("type"); kind.Is("browser_search") || kind.Is("browser.search") || tool.Get("name").Is("browser.search") {
+					t.searched |= 1 << (tool.Get("index").Count() & 63) // a stream tells of each twice
+				}
+			}
+			t.p.searches = int64(bits.OnesCount64(t.searched))
+			more = more || t.gathers()
 		case "token_id":
 			more = true
 		case "role":

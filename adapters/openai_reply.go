@@ -20,6 +20,7 @@ type openAIReply struct {
 	begun, finished uint64
 	told, again     uint64 // the choices whose role was told, and those whose event in hand tells it again
 	bit             uint64 // of the choice in hand
+	searched        uint64 // the tools that ran for the answer and were searches
 	delta           bool   // a delta is in hand
 	byTool          bool   // the content comes as the arguments of a forced tool
 	wholly          bool   // the answer came in one piece

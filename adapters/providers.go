@@ -36,6 +36,8 @@ type quirks struct {
 	refuses []string
 	// reasons tells whether a call's model takes a reasoning_effort; nil: all do.
 	reasons func(*call) bool
+	// stops is how many stop sequences the provider takes at most, 0 if more than anybody has.
+	stops int
 	// silent are parameters that are left out and that nobody misses.
 	silent []string
 	// rename maps OpenAI's parameters to the provider's.
@@ -123,7 +125,7 @@ var (
 var providers = append([]provider{
 	{
 		name: "openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
-		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, markOwn: true, chats: isOwnChat},
+		dialect: openAI{}, host: bearer, quirks: quirks{reasoning: true, markOwn: true, chats: isOwnChat, stops: 4},
 	},
 	{
 		name: "text-completion-openai", base: "https://api.openai.com/v1", env: []string{"OPENAI_API_KEY"},
@@ -154,8 +156,8 @@ var providers = append([]provider{
 		dialect: openAI{}, host: bearer,
 		quirks: quirks{
 			chats: chatsOnly,
-			asIs:  true, jsonByTool: groqJSONByTool, wholeJSON: true, tiers: true, rename: plainMax, silent: []string{"user"},
-			refuses: append([]string{"web_search_options"}, newer...), reasons: (*call).reasons,
+			asIs:  true, stops: 4, jsonByTool: groqJSONByTool, wholeJSON: true, tiers: true, rename: plainMax, silent: []string{"user"},
+			refuses: newer, reasons: (*call).reasons, special: groq,
 		},
 	},
 	{
@@ -234,7 +236,7 @@ var providers = append([]provider{
 		name: "azure", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},
 		setup: azureSetup, settings: azureSettings,
 		quirks: quirks{
-			chats: azureChats, special: azure, markCache: true, promptFilter: true, floats: true, azureModels: true},
+			chats: azureChats, special: azure, markCache: true, promptFilter: true, floats: true, azureModels: true, stops: 4},
 	},
 	{
 		name: "azure_text", env: []string{"AZURE_API_KEY", "AZURE_OPENAI_API_KEY"}, dialect: openAI{}, host: azureHost{},

@@ -66,6 +66,7 @@ type Reply struct {
 	used     bool
 	err      *apierror.Error
 	finish   string
+	searches int64       // that an answer of Groq's tells of
 	cites    bool        // the answer names pages that were searched for, which only a search tells in OpenAI's format
 	answered string      // the model, as the provider names it
 	tier     string      // the service tier that the provider says it served
@@ -139,6 +140,7 @@ func (p *Reply) ContentType() string {
 // Usage is what the provider has reported so far; ok is false if that is nothing.
 func (p *Reply) Usage() (u Usage, ok bool) {
 	u = p.usage
+	u.Searches = max(u.Searches, p.searches)
 	if p.cites && u.Searches == 0 {
 		u.Searches = 1
 	}
