@@ -12,6 +12,7 @@ import (
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
+	"github.com/sluicegw/sluice/policy/store"
 	"github.com/sluicegw/sluice/xds"
 )
 
@@ -28,7 +29,7 @@ func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, 
 		}
 		return 0
 	}
-	c, err := config.Load(opts.config, env)
+	c, err := loadFile(opts.config, env)
 	var a *assembly
 	if err == nil {
 		a, err = assemble(c, surroundings{maxBody: opts.maxBody, demoSocket: checkSocket})
@@ -73,6 +74,9 @@ func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, 
 // would. The result is the exit status.
 func startable(c *config.Config, file string, stderr io.Writer) int {
 	err := refuseGuardrails(c)
+	if err == nil {
+		err = store.CheckURL(databaseURL(c))
+	}
 	if err == nil {
 		return 0
 	}

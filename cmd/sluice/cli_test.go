@@ -124,3 +124,10 @@ func TestControlFlags(t *testing.T) {
 		}
 	}
 }
+
+func TestURLNeedsExplain(t *testing.T) {
+	_, err := parseFlagsIn(strings.Fields("check --url http://localhost:4000"), env())
+	if err == nil || !strings.Contains(err.Error(), "--url needs --explain MODEL") {
+		t.Errorf("said: %v", err)
+	}
+}

@@ -13,6 +13,9 @@ import (
 
 // finish validates what pflag took as text.
 func (o *options) finish(t flagText, f *pflag.FlagSet) error {
+	if o.command == "check" && o.url != "" && o.explain == "" {
+		return usage("--url needs --explain MODEL: sluice check --explain MODEL --url %s", o.url)
+	}
 	if o.url != "" && o.explain == "" || o.explain != "" && o.command != "check" {
 		return usage("--explain MODEL belongs to `sluice check`, and --url URL to it: sluice check --explain MODEL [--url http://localhost:4000]")
 	}

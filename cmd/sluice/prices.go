@@ -84,15 +84,26 @@ const shownUnpriced = 5
 
 // unpriced warns of models that no budget bounds, because nobody has said what they cost.
 func (a *assembly) unpriced() []string {
-	var names []string
+	var without []*config.Deployment
+	priced := map[string]bool{} // groups in which others have a price
 	for i := range a.config.Deployments {
 		d := &a.config.Deployments[i]
 		provider, _ := adapters.NameOf(fullModel(d), d.APIBase)
-		p := a.pricers[d.ID]
-		if ownModels[provider] || strings.Contains(d.Model, "*") || p.Info().Prices.Known() || slices.Contains(names, d.Group) {
+		if ownModels[provider] || strings.Contains(d.Model, "*") || a.pricers[d.ID].Info().Prices.Known() {
+			priced[d.Group] = true
 			continue
 		}
-		names = append(names, d.Group)
+		without = append(without, d)
+	}
+	var names []string
+	for _, d := range without {
+		name := d.Group
+		if priced[d.Group] {
+			name = d.Name()
+		}
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
 	}
 	if len(names) == 0 {
 		return nil

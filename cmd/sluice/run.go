@@ -152,7 +152,7 @@ func (r *instance) loadConfig() (*config.Config, error) {
 	var err error
 	for range 3 {
 		began := time.Now()
-		c, err = config.Load(o.config, os.LookupEnv)
+		c, err = loadFile(o.config, os.LookupEnv)
 		if r.wasRead(c, began) {
 			break
 		}

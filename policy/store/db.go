@@ -61,9 +61,9 @@ func Open(ctx context.Context, o Options) (*DB, error) {
 	if o.URL == "" {
 		return db, db.openSQLite(ctx, o.Path)
 	}
-	config, err := pgx.ParseConfig(PlainURL(o.URL))
-	if err != nil { // pgx's own words repeat the URL, in part
-		return nil, errors.New("the database URL cannot be read: write postgres://user:password@host:5432/database")
+	config, err := parseURL(o.URL)
+	if err != nil {
+		return nil, err
 	}
 	if config.ConnectTimeout == 0 {
 		config.ConnectTimeout = probeTimeout

@@ -109,8 +109,8 @@ func load(path string, read func(string) ([]byte, error), exists func(string) bo
 	if root != nil && len(r.faults) == 0 {
 		r.config(c, root)
 	}
-	inOrder(r.faults, c.Files)
-	inOrder(r.warnings, c.Files)
+	r.faults.Sort(c.Files)
+	Faults(r.warnings).Sort(c.Files)
 	c.Warnings = r.warnings
 	if r.dropped > 0 {
 		c.Warnings = append(c.Warnings, Fault{File: path, Message: fmt.Sprintf("%d more warnings are not shown", r.dropped)})
@@ -121,8 +121,8 @@ func load(path string, read func(string) ([]byte, error), exists func(string) bo
 	return c, nil
 }
 
-// inOrder sorts faults by file and line, as somebody who corrects them goes through them.
-func inOrder(fs []Fault, files []string) {
+// Sort puts faults in the order of files and lines, as somebody who corrects them goes through them.
+func (fs Faults) Sort(files []string) {
 	slices.SortStableFunc(fs, func(a, b Fault) int {
 		if c := cmp.Compare(slices.Index(files, a.File), slices.Index(files, b.File)); c != 0 {
 			return c

@@ -1,8 +1,25 @@
 package config
 
-import "strings"
+import (
+	"regexp"
+	"strings"
+)
 
 const envPrefix = "os.environ/"
+
+// elsewhere are references to variables as others write them: shells and Compose files, Python, Helm.
+var elsewhere = regexp.MustCompile(`^(?:\$\{([A-Za-z_]\w*)(?::?-[^}]*)?\}|\$([A-Z_][A-Z0-9_]*)|\$\(([A-Za-z_]\w*)\)|` +
+	`os\.environ[.:]([A-Za-z_]\w*)|os\.(?:environ\[|getenv\(|environ\.get\()["']?([A-Za-z_]\w*)["']?[\])]|env(?:iron)?/([A-Za-z_]\w*))$`)
+
+// reference is the variable that a text names which is taken literally, or "".
+func reference(s string) string {
+	for i, name := range elsewhere.FindStringSubmatch(s) {
+		if i > 0 && name != "" {
+			return name
+		}
+	}
+	return ""
+}
 
 // environment is the process's environment with the section environment_variables laid over it.
 type environment struct {

@@ -70,12 +70,15 @@ var essential = map[string]bool{
 }
 
 func (d *Deployment) unusable(v *value, field string) {
+	why := v.env + " " + v.missing
+	if field != "api_key" {
+		why = fmt.Sprintf("%s, its %s, %s", v.env, field, v.missing)
+	}
 	switch {
-	case d.Unusable != "":
-	case field == "api_key":
-		d.Unusable = v.env + " " + v.missing
-	default:
-		d.Unusable = fmt.Sprintf("%s, its %s, %s", v.env, field, v.missing)
+	case d.Unusable == "":
+		d.Unusable = why
+	case !strings.Contains(d.Unusable, why):
+		d.Unusable += "; " + why
 	}
 }
 

@@ -108,6 +108,9 @@ func (r *reader) secret(v *value, path string) Secret {
 	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		r.fault(v, path, "must be a single line without control characters")
 	}
+	if name := reference(s); name != "" && v.env == "" {
+		r.warn(v, path, "looks like a reference to the variable %s, and is taken as it is written; write os.environ/%s", name, name)
+	}
 	return Secret(s)
 }
 

@@ -55,9 +55,9 @@ func (r *reader) litellmSettings(c *Config, v *value) {
 		"json_logs":                     set(r.bool, &c.Settings.JSONLogs),
 		"enable_azure_ad_token_refresh": set(r.bool, &c.Settings.AzureIdentity),
 		"set_verbose":                   func(v *value, path string) { c.Settings.Verbose = r.bool(v, path) || c.Settings.Verbose },
-		"success_callback":              set(r.strs, &success),
-		"failure_callback":              set(r.strs, &failure),
-		"callbacks":                     set(r.strs, &both),
+		"success_callback":              set(r.callbacks, &success),
+		"failure_callback":              set(r.callbacks, &failure),
+		"callbacks":                     set(r.callbacks, &both),
 
 		"require_auth_for_metrics_endpoint": set(r.bool, &c.Settings.MetricsNeedKey),
 
@@ -86,7 +86,6 @@ func (r *reader) litellmSettings(c *Config, v *value) {
 	r.mappingQuietly(v, "litellm_settings", fs, r.notRead("litellm_settings", knownLiteLLM, fs))
 	c.Settings.SuccessCallbacks = unique(success, both)
 	c.Settings.FailureCallbacks = unique(failure, both)
-	r.callbacks(v, unique(c.Settings.SuccessCallbacks, c.Settings.FailureCallbacks))
 }
 
 // mappingQuietly is mapping for a section that has been read before, so that what that reading already
@@ -103,22 +102,35 @@ func (r *reader) mappingQuietly(v *value, path string, fs fields, other func(m m
 	r.mapping(v, path, quietly, other, true)
 }
 
-func (r *reader) callbacks(v *value, names []string) {
+// callbacks reads a list of them, and warns of those that do nothing.
+func (r *reader) callbacks(v *value, path string) []string {
+	names := r.strs(v, path)
 	var unbuilt []string
 	for _, name := range names {
 		if !builtCallbacks[name] {
-			unbuilt = append(unbuilt, printable(name))
+			hint := ""
+			if near := Near(name, sortedNames(builtCallbacks)); near != "" {
+				hint = " (did you mean " + near + "?)"
+			}
+			unbuilt = append(unbuilt, printable(name)+hint)
 		}
 	}
-	if len(unbuilt) == 0 {
-		return
+	if len(unbuilt) > 0 {
+		r.warn(v, path, "not built yet, so nothing is sent to: %s", strings.Join(unbuilt, ", "))
 	}
-	for _, section := range []string{"callbacks", "success_callback", "failure_callback"} {
-		if at := v.get(section); at != nil {
-			r.warn(at, "litellm_settings."+section, "not built yet, so nothing is sent to: %s", strings.Join(unbuilt, ", "))
-			return
-		}
+	return names
+}
+
+// databaseURL reads the address of a PostgreSQL: a URL, or PostgreSQL's own "host=… user=…".
+func (r *reader) databaseURL(v *value, path string) Secret {
+	s := r.secret(v, path)
+	text := s.Reveal()
+	switch {
+	case text == "", strings.HasPrefix(text, "postgres://"), strings.HasPrefix(text, "postgresql://"):
+	case strings.Contains(text, "://"), !strings.Contains(text, "="):
+		r.fault(v, path, "must start with postgres:// or postgresql://: there are no other databases")
 	}
+	return s
 }
 
 func (r *reader) generalSettings(c *Config, v *value) {
@@ -128,7 +140,7 @@ func (r *reader) generalSettings(c *Config, v *value) {
 		return func(v *value, path string) { *to = int64(min(r.number(v, path), 1<<20) * (1 << 20)) }
 	}
 	fs := fields{
-		"database_url":      set(r.secret, &g.DatabaseURL),
+		"database_url":      set(r.databaseURL, &g.DatabaseURL),
 		"store_model_in_db": func(v *value, path string) { g.ModelsFixed = !r.bool(v, path) },
 		"litellm_key_header_name": func(v *value, path string) {
 			if g.KeyHeader = r.str(v, path); !headerName(g.KeyHeader) {

@@ -1,0 +1,49 @@
+package main
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/cmd/sluice/config"
+)
+
+// loadFile reads a configuration. Where its values are at fault, what the providers find wrong with the other
+// deployments is told with them, so that nobody mends one to be told of the next.
+func loadFile(path string, env func(string) (string, bool)) (*config.Config, error) {
+	c, err := config.Load(path, env)
+	faults, ok := errors.AsType[config.Faults](err)
+	if !ok {
+		return c, err
+	}
+	faulty := map[int]bool{} // deployments, by their index
+	for _, f := range faults {
+		if strings.HasPrefix(f.Field, "model_list[") {
+			faulty[deploymentAt(c, f)] = true
+		}
+	}
+	a := &assembly{config: c}
+	for i := range c.Deployments {
+		d := &c.Deployments[i]
+		if faulty[i] {
+			continue // half of it was not read
+		}
+		if _, err := adapters.New(a.params(d, surroundings{demoSocket: checkSocket})); err != nil && !errors.Is(err, adapters.ErrNotBuilt) {
+			faults = append(faults, config.Fault{File: d.File, Line: d.Line, Field: "litellm_params", Message: err.Error()})
+		}
+	}
+	faults.Sort(c.Files)
+	return c, faults
+}
+
+// deploymentAt is the index of the deployment in whose lines a fault is: the last one that begins before it; -1: none.
+func deploymentAt(c *config.Config, f config.Fault) int {
+	at := -1
+	for i := range c.Deployments {
+		d := &c.Deployments[i]
+		if d.File == f.File && d.Line <= f.Line && (at < 0 || d.Line > c.Deployments[at].Line) {
+			at = i
+		}
+	}
+	return at
+}
