@@ -3,7 +3,6 @@ package extproc
 import (
 	"errors"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
@@ -180,7 +179,8 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 		r.SetHeader("x-litellm-max-retries", strconv.Itoa(retriesIn(c.plan, a)))
 	}
 	if c.failure != nil && c.plan != nil && len(c.plan.Denied) > 0 {
-		r.SetHeader("x-sluice-fallbacks-denied", deniedNames(c.plan.Denied))
+		// How many, not which: a key is not told of groups that it may not use. The log names them at debug.
+		r.SetHeader("x-sluice-fallbacks-denied", strconv.Itoa(len(c.plan.Denied)))
 	}
 	c.moneyHeaders(r)
 	r.SetHeader("x-litellm-response-duration-ms", inMilliseconds(since(c.began)))
@@ -200,21 +200,6 @@ func (c *Call) answerHeaders(r *wire.Reply, provider wire.Headers) {
 // mostSet is up to how many headers those of the provider are told: Envoy makes an error of a reply that sets more than
 // 100 (max_headers_count), and sluice's own, of which a caller with many limits has dozens, come first. Some more follow.
 const mostSet = 85
-
-// deniedNames lists the fallbacks that were left out because the key may not use them, as far as names of models can
-// stand in a header.
-func deniedNames(groups []string) string {
-	names := make([]string, len(groups))
-	for i, g := range groups {
-		names[i] = strings.Map(func(r rune) rune {
-			if r <= ' ' || r > '~' || r == ',' {
-				return '-'
-			}
-			return r
-		}, g)
-	}
-	return strings.Join(names, ", ")
-}
 
 func inMilliseconds(d time.Duration) string {
 	return strconv.FormatFloat(float64(d.Microseconds())/1000, 'f', -1, 64)
