@@ -37,6 +37,7 @@ type anthropicReply struct {
 
 	begun     bool      // a stream has told the role
 	block     blockKind // the open content block
+	blocks    int       // of thinking, so far
 	tools     int       // tool calls so far
 	arguments bool      // the open tool call has arguments
 	start     jsondoc.Value

@@ -171,6 +171,9 @@ func (t *anthropicReply) blockStop(dst []byte) []byte {
 		}
 		dst = t.argumentsDelta(dst, jsondoc.Value(apierror.AppendString(nil, string(arguments))))
 	}
+	if t.block == blockThinking {
+		t.blocks++
+	}
 	t.block = blockNone
 	return dst
 }
@@ -203,8 +206,8 @@ func (t *anthropicReply) closeThought(dst []byte, block jsondoc.Value) []byte {
 	if dst[len(dst)-1] != '{' {
 		dst = append(dst, ',')
 	}
-	dst = append(append(dst, `"thinking_blocks":[`...), block...)
-	dst = append(append(dst, `],"provider_specific_fields":{"thinking_blocks":[`...), block...)
+	dst = t.p.call.r.appendThought(append(dst, `"thinking_blocks":[`...), block, t.blocks)
+	dst = t.p.call.r.appendThought(append(dst, `],"provider_specific_fields":{"thinking_blocks":[`...), block, t.blocks)
 	return t.close(append(dst, `]}}`...))
 }
 

@@ -24,6 +24,7 @@ type converseReply struct {
 	begun     bool      // a stream has told the role
 	thoughts  []byte    // as anthropicReply's
 	block     blockKind // the open content block
+	blocks    int       // of thinking, so far
 	tools     int       // tool calls so far
 	arguments bool      // the open tool call has arguments
 	schema    bool      // the forced tool's arguments became content

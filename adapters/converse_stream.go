@@ -86,7 +86,8 @@ func (t *converseReply) thoughtDelta(dst []byte, r jsondoc.Value) []byte {
 		return dst
 	}
 	dst = append(append(t.open(dst), `{"reasoning_content":`...), text...)
-	dst = append(append(append(dst, `,"thinking_blocks":[`...), block...), ']')
+	t.block = blockThinking
+	dst = append(t.p.call.r.appendThought(append(dst, `,"thinking_blocks":[`...), jsondoc.Value(block), t.blocks), ']')
 	dst = append(append(dst, `,"provider_specific_fields":{"reasoningContent":`...), r...)
 	return t.close(append(dst, `}}`...))
 }
@@ -134,6 +135,9 @@ func (t *converseReply) blockStart(dst []byte, start jsondoc.Value) []byte {
 func (t *converseReply) blockStop(dst []byte) []byte {
 	if (t.block == blockTool || t.block == blockSchema) && !t.arguments {
 		dst = t.argumentsDelta(dst, `"{}"`)
+	}
+	if t.block == blockThinking {
+		t.blocks++
 	}
 	t.block = blockNone
 	return dst

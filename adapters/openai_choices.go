@@ -181,7 +181,7 @@ func (t *openAIReply) editMessage(dst []byte, m jsondoc.Value) []byte {
 		add(`"provider_specific_fields"`, gather(m, m.Get("provider_specific_fields"), messageMembers, ""))
 	}
 	if !t.wholly && thoughts != "" {
-		add(`"thinking_blocks"`, thoughtBlocks(thoughts))
+		add(`"thinking_blocks"`, t.thoughtBlocks(thoughts))
 	}
 	add(`"content"`, content)
 	add(`"reasoning_content"`, reasoning)

@@ -143,8 +143,9 @@ func textArguments(function jsondoc.Value) jsondoc.Value {
 }
 
 // thoughtBlocks is what a stream of Mistral's thinking is told as beside its text.
-func thoughtBlocks(thoughts jsondoc.Value) jsondoc.Value {
-	return `[{"type":"thinking","thinking":` + thoughts + `,"signature":"mistral"}]`
+func (t *openAIReply) thoughtBlocks(thoughts jsondoc.Value) jsondoc.Value {
+	block := `{"type":"thinking","thinking":` + thoughts + `,"signature":"mistral"}`
+	return jsondoc.Value(append(t.p.call.r.appendThought([]byte{'['}, block, 0), ']'))
 }
 
 // ticks is how many of the units that xAI counts a cost in make a dollar: https://docs.x.ai/developers/cost-tracking

@@ -43,6 +43,7 @@ type Request struct {
 	model        string
 	stream       bool
 	includeUsage bool
+	numbered     bool // as NumberThoughts says
 	facts        facts
 	files        *fetch.Memo // what its URLs led to; nil: it has no parts that could hold one
 }

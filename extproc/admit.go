@@ -73,7 +73,7 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	if !c.hold(len(body)) {
 		return heldUp()
 	}
-	request, err := adapters.Parse(c.op, body)
+	request, err := c.parse(body)
 	if err != nil {
 		return err
 	}
@@ -99,6 +99,16 @@ func (c *Call) admit(body []byte) *apierror.Error {
 	c.plan = plan
 	c.way.begin(plan)
 	return nil
+}
+
+// parse reads a request of the client's, or one that its own fallbacks make of it.
+func (c *Call) parse(body []byte) (*adapters.Request, *apierror.Error) {
+	r, err := adapters.Parse(c.op, body)
+	// How openai-python names its helper that adds a stream up (with "beta." before version 1.92).
+	if err == nil && strings.HasSuffix(c.headers.Get("x-stainless-helper-method"), "chat.completions.stream") {
+		r.NumberThoughts()
+	}
+	return r, err
 }
 
 // heldUp refuses a call that there is no memory for at the moment.

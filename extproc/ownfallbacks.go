@@ -211,7 +211,7 @@ func (c *Call) change(r *adapters.Request, i int, object map[string]json.RawMess
 	if err != nil || !c.hold(len(body)) {
 		return invalid("fallbacks", "fallbacks[%d] cannot be laid over the request", i)
 	}
-	request, refused := adapters.Parse(c.op, body)
+	request, refused := c.parse(body)
 	if refused != nil {
 		refused.Message = "fallbacks: " + refused.Message
 		return refused
