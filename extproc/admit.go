@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/sluicegw/sluice/adapters"
+	"github.com/sluicegw/sluice/envoy/names"
 	"github.com/sluicegw/sluice/extproc/wire"
 	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
@@ -105,7 +106,7 @@ func (c *Call) admit(body []byte) *apierror.Error {
 func (c *Call) parse(body []byte) (*adapters.Request, *apierror.Error) {
 	r, err := adapters.Parse(c.op, body)
 	// How openai-python names its helper that adds a stream up (with "beta." before version 1.92).
-	if err == nil && strings.HasSuffix(c.headers.Get("x-stainless-helper-method"), "chat.completions.stream") {
+	if err == nil && strings.HasSuffix(c.headers.Get(names.HeaderHelper), "chat.completions.stream") {
 		r.NumberThoughts()
 	}
 	return r, err

@@ -106,6 +106,9 @@ func StreamKey(group string) string { return GroupKey(group) + "!stream" }
 // StreamBody is the buffer limit of a streamed call, in bytes.
 const StreamBody = 256 << 10
 
+// HeaderHelper is where OpenAI's libraries name the helper that makes a call.
+const HeaderHelper = "x-stainless-helper-method"
+
 // ClientHeaders are the request headers that sluice reads; no other header of a client gets past the
 // first filter on a model path.
 var ClientHeaders = []string{
@@ -123,6 +126,7 @@ var ClientHeaders = []string{
 	"x-litellm-session-id",
 	"x-litellm-trace-id",
 	"x-litellm-customer-id",
+	HeaderHelper,
 }
 
 // Cluster is the name of a deployment's cluster: its id and a hash of what it is made from.
