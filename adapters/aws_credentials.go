@@ -213,7 +213,7 @@ func (s awsSource) base(ctx context.Context) (aws.Credentials, error) {
 
 // load reads files and variables anew each time: they may have changed.
 func (s awsSource) load(ctx context.Context) (aws.Config, error) {
-	options := []func(*config.LoadOptions) error{config.WithRegion(s.region)}
+	options := []func(*config.LoadOptions) error{config.WithRegion(s.region), config.WithLogger(awsLog{})}
 	switch {
 	case s.set["aws_profile_name"] != "" && s.set["aws_role_name"] == "":
 		options = append(options, config.WithSharedConfigProfile(s.set["aws_profile_name"]))

@@ -2,6 +2,7 @@ package extproc
 
 import (
 	"log/slog"
+	"net/http"
 	"sync"
 	"time"
 
@@ -30,8 +31,15 @@ type failures struct {
 	more int // since then
 }
 
+// clients are the statuses that speak of one request, not of the deployment that refuses it.
+var clients = map[int]bool{http.StatusBadRequest: true, http.StatusRequestEntityTooLarge: true, http.StatusUnprocessableEntity: true}
+
 // failed counts an attempt. why is why the deployment could not be reached, where that is known.
 func (t *trouble) failed(o route.Outcome, why string, now time.Time) {
+	if clients[o.Status] {
+		t.log.Debug("a deployment refused a request", "deployment", o.DeploymentID, "target", t.name(o.DeploymentID), "status", o.Status)
+		return
+	}
 	t.mu.Lock()
 	f := t.since[o.DeploymentID]
 	if now.Sub(f.told) < troubleEvery {
@@ -45,6 +53,9 @@ func (t *trouble) failed(o route.Outcome, why string, now time.Time) {
 	}
 	t.since[o.DeploymentID] = failures{told: now}
 	t.mu.Unlock()
-	t.log.Warn("an attempt failed; further ones of this deployment are counted for a minute", "deployment", o.DeploymentID,
-		"target", t.name(o.DeploymentID), "status", o.Status, "kind", string(o.Kind), "why", why, "failed_before", f.more)
+	told := []any{"deployment", o.DeploymentID, "target", t.name(o.DeploymentID), "status", o.Status, "kind", string(o.Kind)}
+	if why != "" {
+		told = append(told, "why", why)
+	}
+	t.log.Warn("an attempt failed; further ones of this deployment are counted for a minute", append(told, "failed_before", f.more)...)
 }

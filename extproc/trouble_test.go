@@ -17,14 +17,19 @@ func TestTroubleIsToldOnceAMinute(t *testing.T) {
 	tell := func(id string, after time.Duration) {
 		tr.failed(route.Outcome{DeploymentID: id, Status: 500}, "refused", now.Add(after))
 	}
+	tr.failed(route.Outcome{DeploymentID: "a", Status: 400}, "", now) // the client's own: it takes no line from "a"
 	tell("a", 0)
 	for range 10 {
 		tell("a", 30*time.Second)
 	}
 	tell("b", 30*time.Second)
 	tell("a", time.Minute)
+	tr.failed(route.Outcome{DeploymentID: "c", Status: 503}, "", now)
+	if text := out.String(); strings.Contains(text, `why=""`) || !strings.Contains(text, "deployment=c") {
+		t.Errorf("told:\n%s", text)
+	}
 	lines := strings.Split(strings.TrimSpace(out.String()), "\n")
-	if len(lines) != 3 || !strings.Contains(lines[1], "deployment=b") || !strings.Contains(lines[2], "failed_before=10") {
+	if len(lines) != 4 || !strings.Contains(lines[1], "deployment=b") || !strings.Contains(lines[2], "failed_before=10") {
 		t.Errorf("told:\n%s", out.String())
 	}
 }

@@ -18,7 +18,11 @@ import (
 // processor's answers have details that begin with "sluice:" and match no row
 // (https://www.envoyproxy.io/docs/envoy/v1.40.0/configuration/http/http_conn_man/local_reply).
 func localReplies() (*hcmv3.LocalReplyConfig, error) {
-	out := &hcmv3.LocalReplyConfig{}
+	away, err := awayMapper()
+	if err != nil {
+		return nil, err
+	}
+	out := &hcmv3.LocalReplyConfig{Mappers: []*hcmv3.ResponseMapper{away}}
 	for _, row := range failure.Table {
 		mapper, err := mapperFor(row)
 		if err != nil {
@@ -47,6 +51,19 @@ func mapperFor(row failure.Row) (*hcmv3.ResponseMapper, error) {
 		Filter:             filter,
 		StatusCode:         wrapperspb.UInt32(uint32(row.Status)),
 		BodyFormatOverride: jsonBody(row.Error()),
+	}, nil
+}
+
+// awayMapper answers for sluice's own API when nobody is there: it is no provider.
+func awayMapper() (*hcmv3.ResponseMapper, error) {
+	filter, err := celFilter(fmt.Sprintf("%s && xds.route_name == '%s'", notOurs, routeAPI))
+	if err != nil {
+		return nil, err
+	}
+	return &hcmv3.ResponseMapper{
+		Filter:             both(filter, flagFilter(failure.AwayFlags...)),
+		StatusCode:         wrapperspb.UInt32(uint32(failure.Away.Status)),
+		BodyFormatOverride: jsonBody(failure.Away.Error()),
 	}, nil
 }
 
@@ -79,9 +96,9 @@ func celFilter(expression string) (*accesslogv3.AccessLogFilter, error) {
 			ConfigType: &accesslogv3.ExtensionFilter_TypedConfig{TypedConfig: config}}}}, nil
 }
 
-func flagFilter(flag string) *accesslogv3.AccessLogFilter {
+func flagFilter(flags ...string) *accesslogv3.AccessLogFilter {
 	return &accesslogv3.AccessLogFilter{FilterSpecifier: &accesslogv3.AccessLogFilter_ResponseFlagFilter{
-		ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{Flags: []string{flag}}}}
+		ResponseFlagFilter: &accesslogv3.ResponseFlagFilter{Flags: flags}}}
 }
 
 func both(a, b *accesslogv3.AccessLogFilter) *accesslogv3.AccessLogFilter {

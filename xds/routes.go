@@ -220,6 +220,9 @@ func modelRoute(path string, limit int64, headers ...*routev3.HeaderMatcher) *ro
 	}
 }
 
+// routeAPI is the name of the route to sluice's own HTTP server.
+const routeAPI = "api"
+
 // apiRoute leads everything else to sluice's own HTTP server, without the processor.
 func apiRoute() (*routev3.Route, error) {
 	perFilter, err := perFilter(map[string]proto.Message{
@@ -227,7 +230,7 @@ func apiRoute() (*routev3.Route, error) {
 		filterAllowList: &routev3.FilterConfig{Disabled: true},
 	})
 	return &routev3.Route{
-		Name:                 "api",
+		Name:                 routeAPI,
 		Match:                anyPath(),
 		Action:               clusterAction(names.ClusterAPI),
 		TypedPerFilterConfig: perFilter,

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -39,12 +40,14 @@ type instance struct {
 	gateway *gateway
 	servers *servers
 
-	redis       redis.UniversalClient // nil: this gateway counts alone
-	shared      *budget.Shared        // nil: budgets are this gateway's own
-	db          *store.DB
-	databaseURL string // of the start; a reload does not move the data
-	directory   *keys.Directory
-	follower    *store.Follower
+	redis  redis.UniversalClient // nil: this gateway counts alone
+	shared *budget.Shared        // nil: budgets are this gateway's own
+	db     *store.DB
+	// databasePath is of the SQLite file, where there is no databaseURL.
+	databasePath string
+	databaseURL  string // of the start; a reload does not move the data
+	directory    *keys.Directory
+	follower     *store.Follower
 	// The configuration of the files that is in use; models that were made at run time come on top of it.
 	base          atomic.Pointer[config.Config]
 	modelsChanged chan struct{}
@@ -84,6 +87,7 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 		return fmt.Errorf("the configuration cannot be used:\n%w", err)
 	}
 	r.log = configuredLogger(r.options, c, stderr)
+	slog.SetDefault(r.log) // for libraries that have no logger of ours
 	if err := r.surround(c); err != nil {
 		return err
 	}
@@ -101,6 +105,10 @@ func run(ctx context.Context, o options, log *slog.Logger, stdout, stderr io.Wri
 		return err
 	}
 	defer func() { _ = r.db.Close() }()
+	if !r.db.Postgres() {
+		held := holdFolder(filepath.Dir(r.databasePath), r.log)
+		defer func() { _ = held.Close() }() // of nil, too
+	}
 	r.around.directory = r.directory
 	if err := r.openRedis(c); err != nil {
 		return err

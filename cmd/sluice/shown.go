@@ -45,7 +45,7 @@ func (a *assembly) metricsNames() (models []string, deployments []observe.Deploy
 		}
 		deployments = append(deployments, observe.Deployment{
 			ID: d.config.ID, Group: d.config.Group, Provider: d.target.Provider(), Model: d.target.Model(),
-			APIBase: apiBase(d.target.Origin()),
+			APIBase: apiBase(d.target.Origin()), Out: d.out != "",
 		})
 	}
 	return models, deployments

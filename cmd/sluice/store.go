@@ -41,7 +41,7 @@ func (r *instance) openStore(ctx context.Context, c *config.Config) error {
 		}
 		return fmt.Errorf("general_settings.database_url: %w", err)
 	}
-	r.db, r.databaseURL = db, url
+	r.db, r.databaseURL, r.databasePath = db, url, o.Path
 	r.modelsChanged = make(chan struct{}, 1)
 	r.directory = keys.NewDirectory(db.Down)
 	r.follower = db.Objects().Follow(r.takeObjects)

@@ -60,6 +60,13 @@ var Table = []Row{
 	{Flag: "LR", Bit: 3, Status: 500, Kind: apierror.Internal, Message: "sluice broke the call off"},
 }
 
+// Away answers requests to sluice's own API (/v1/models, /health …) while sluice does not: Envoy sends it for the flags
+// AwayFlags on the API's route.
+var Away = Row{Status: 503, Kind: apierror.Internal, Message: "sluice is not answering; try again"}
+
+// AwayFlags are those with which a request to an API that is gone ends.
+var AwayFlags = []string{"UF", "UC", "UR", "UH", "URX"}
+
 // Rest answers what no row knows.
 var Rest = Row{Flag: "-", Status: 500, Kind: apierror.Internal, Message: "sluice could not carry out this call"}
 

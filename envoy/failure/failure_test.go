@@ -123,6 +123,7 @@ func TestDocumentation(t *testing.T) {
 func markdown() string {
 	var b strings.Builder
 	b.WriteString("\n| flag | details | status | type | message |\n|---|---|---|---|---|\n")
+	fmt.Fprintf(&b, "| %s | of sluice's own API | %d | %s | %s |\n", strings.Join(AwayFlags, ", "), Away.Status, apierror.TypeFor(Away.Status), Away.Message)
 	for _, row := range append(append([]Row{}, Table...), Rest) {
 		flag, details, status := row.Flag, row.Details, fmt.Sprint(row.Status)
 		if details != "" {

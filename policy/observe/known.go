@@ -17,6 +17,7 @@ type known struct {
 type deployment struct {
 	Deployment
 	retired bool // not in the latest publication
+	out     bool // as it was published, which Deployment.Out does not tell: it is no label. Under Metrics.mu.
 	state   atomic.Int32
 	gauge   prometheus.Gauge
 }
@@ -36,15 +37,19 @@ func (m *Metrics) Publish(models []string, deployments []Deployment) {
 		next.models[name] = true
 	}
 	for _, d := range deployments {
+		out := d.Out
+		d.Out = false
 		if was := old.deployments[d.ID]; was != nil && was.Deployment == d {
 			if !was.retired {
 				next.deployments[d.ID] = was
+				was.outOfService(out)
 				continue
 			}
 		} else if was != nil {
 			m.forget(was) // the same id with other labels: both at once would count twice
 		}
 		next.deployments[d.ID] = m.newDeployment(d)
+		next.deployments[d.ID].outOfService(out)
 	}
 	for id, was := range old.deployments {
 		if next.deployments[id] != nil {
@@ -165,6 +170,17 @@ func (m *Metrics) CooledDown(id string, status int) {
 func (d *deployment) set(s State) {
 	d.state.Store(int32(s))
 	d.gauge.Set(float64(s))
+}
+
+// outOfService sets the state of one that went out of service by the configuration, or came back by it.
+func (d *deployment) outOfService(out bool) {
+	switch {
+	case out && !d.out:
+		d.set(Outage)
+	case !out && d.out:
+		d.set(Healthy)
+	}
+	d.out = out
 }
 
 // attempted moves the state as LiteLLM does, except that a late failure does not end a cooldown.

@@ -89,6 +89,30 @@ func TestCall(t *testing.T) {
 	}
 }
 
+func TestStateOfWhatIsOut(t *testing.T) {
+	m := newMetrics()
+	d := Deployment{ID: "keyless", Group: "gpt", Provider: "openai", Model: "gpt-4o"}
+	for i, step := range []struct {
+		out  bool
+		also func()
+		want State
+	}{
+		{true, nil, Outage},
+		{true, nil, Outage},
+		{false, nil, Healthy},
+		{false, func() { m.CooledDown("keyless", 500) }, Outage},
+		{false, nil, Outage}, // publishing what it is does not end a cooldown
+	} {
+		if d.Out = step.out; step.also != nil {
+			step.also()
+		}
+		m.Publish([]string{"gpt"}, []Deployment{d})
+		if got := State(m.known.Load().deployments["keyless"].state.Load()); got != step.want {
+			t.Errorf("step %d: state %v, want %v", i, got, step.want)
+		}
+	}
+}
+
 func TestAttemptAndState(t *testing.T) {
 	m := newMetrics()
 	state := func() State { return State(m.known.Load().deployments["d1"].state.Load()) }

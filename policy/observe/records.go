@@ -13,6 +13,7 @@ type Deployment struct {
 	Provider string // label api_provider
 	Model    string // label model and litellm_model_name: as configured, "gpt-4o" or "*"
 	APIBase  string // label api_base
+	Out      bool   // it gets no calls, for want of a key: its state is Outage
 }
 
 // State is the value of litellm_deployment_state.
@@ -22,7 +23,7 @@ type State int32
 const (
 	Healthy State = 0
 	Partial State = 1 // its last attempt failed
-	Outage  State = 2 // it is cooling down
+	Outage  State = 2 // it is cooling down, or out of service
 )
 
 // CallRecord is one call of a client, from its first byte to its last.

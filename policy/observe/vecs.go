@@ -78,7 +78,7 @@ func newVecs(r *prometheus.Registry) *vecs {
 	v.fallbackFailed = counter("litellm_deployment_failed_fallbacks_total", "Calls that failed in a fallback group.", fallbackLabels)
 
 	v.state = prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "litellm_deployment_state",
-		Help: "State of a deployment: 0 healthy, 1 partial outage, 2 complete outage (cooling down)."}, stateLabels)
+		Help: "State of a deployment: 0 healthy, 1 partial outage, 2 complete outage (cooling down, or out of service for want of a key)."}, stateLabels)
 	v.all = append(v.all, v.state)
 	v.cooled = counter("litellm_deployment_cooled_down_total", "How often a deployment started to cool down.", stateLabels, []string{"exception_status"})
 	v.success = counter("litellm_deployment_success_responses_total", "Attempts that succeeded.", tryLabels)
