@@ -28,9 +28,13 @@ type call struct {
 	grown int
 }
 
-// mostGrown bounds what references can make of the schemas of one call: a few that refer to each other twice stand for
-// any number.
-const mostGrown = 1 << 20
+// leastGrowth is what references may make of the schemas of any call: a few that refer to each other twice stand for any
+// number.
+const leastGrowth = 1 << 20
+
+// mostGrown bounds what references can make of the schemas of one call. Long calls may grow more: a hundred tools that
+// share their types come to several times their length.
+func (c *call) mostGrown() int { return leastGrowth + min(8*len(c.r.body), 3*leastGrowth) }
 
 // field is one member of the request. An empty value is a field taken out again.
 type field struct {

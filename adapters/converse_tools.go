@@ -113,7 +113,7 @@ var jsonTypes = []string{"array", "boolean", "integer", "null", "number", "objec
 // inputSchema appends the schema of a tool's input: type, properties and required, with references written out,
 // for Converse does not know them.
 func (a *converseCall) inputSchema(dst []byte, schema jsondoc.Value) []byte {
-	r := references{root: schema, grown: &a.grown}
+	r := references{root: schema, grown: &a.grown, most: a.mostGrown()}
 	kind := jsondoc.Value(`"object"`)
 	if t := schema.Get("type"); slices.Contains(jsonTypes, t.Text()) {
 		kind = t
@@ -145,8 +145,9 @@ type references struct {
 	// looked: the definitions have been read, if there are any.
 	looked bool
 	open   []string // what is being written out
-	// grown is the call's: past mostGrown references stay what they are.
+	// grown is the call's: past the most of it references stay what they are.
 	grown *int
+	most  int
 }
 
 func (r *references) append(dst []byte, v jsondoc.Value) []byte {
@@ -166,7 +167,7 @@ func (r *references) append(dst []byte, v jsondoc.Value) []byte {
 	}
 	if ref := v.Get("$ref"); ref.IsString() {
 		if target, name := r.find(ref.Text()); target != "" && !slices.Contains(r.open, name) {
-			if *r.grown += len(target); *r.grown <= mostGrown {
+			if *r.grown += len(target); *r.grown <= r.most {
 				r.open = append(r.open, name)
 				dst = r.append(dst, target)
 				r.open = r.open[:len(r.open)-1]

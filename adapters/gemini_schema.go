@@ -18,6 +18,7 @@ type googleSchema struct {
 	defs    definitions
 	limit   int // the length that dst may grow to
 	read    int // how many bytes references have led to
+	most    int // that read may come to
 	depth   int
 	err     *apierror.Error
 }
@@ -36,7 +37,7 @@ var listedKeywords = setOf("properties", "required", "items", "minItems", "maxIt
 // appendGoogleSchema appends a schema of the call's, named at. Those of one call share what they may grow by.
 func (c *call) appendGoogleSchema(dst []byte, schema jsondoc.Value, at string, ordered bool) ([]byte, *apierror.Error) {
 	start := len(dst) + len(schema)
-	s := googleSchema{at: at, ordered: ordered, limit: start + max(0, mostGrown-c.grown)}
+	s := googleSchema{at: at, ordered: ordered, limit: start + max(0, c.mostGrown()-c.grown), most: 4 * c.mostGrown()}
 	s.define(schema)
 	dst = s.append(dst, schemaNode{v: schema, nulls: true})
 	c.grown += max(0, len(dst)-start)
@@ -72,7 +73,7 @@ func (s *googleSchema) resolve(n schemaNode) schemaNode {
 			return n
 		}
 		target := s.defs.find(name)
-		if s.read += len(target); s.read > 8*mostGrown {
+		if s.read += len(target); s.read > s.most {
 			s.tooLarge()
 			return n
 		}

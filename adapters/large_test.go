@@ -87,3 +87,29 @@ func TestManyAreRefused(t *testing.T) {
 		}
 	}
 }
+
+// TestToolsThatShareTypes: a client's many tools with types of their own, as generators write them, are no attack.
+func TestToolsThatShareTypes(t *testing.T) {
+	schema := `{"type":"object","$defs":{"Address":{"type":"object","properties":{"street":{"type":"string","description":"` +
+		strings.Repeat("d", 300) + `"},"geo":{"$ref":"#/$defs/Geo"}}},"Geo":{"type":"object","properties":{"lat":{"type":"number"}}}},"properties":{` +
+		rep(20, ",", func(i int) string { return fmt.Sprintf(`"p%d":{"$ref":"#/$defs/Address"}`, i) }) + `}}`
+	body := `{"model":"m","messages":[{"role":"user","content":"Hi"}],"tools":[` + rep(128, ",", func(i int) string {
+		return fmt.Sprintf(`{"type":"function","function":{"name":"f%d","parameters":%s}}`, i, schema)
+	}) + `]}`
+	r, err := Parse(Chat, []byte(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range []Params{{Model: "gemini/gemini-2.5-flash", APIKey: "k"}, {Model: "bedrock/amazon.nova-pro-v1:0", APIKey: "k"}} {
+		target, e := New(p)
+		if e != nil {
+			t.Fatal(e)
+		}
+		out, err := target.Request(r)
+		if err != nil {
+			t.Errorf("%s: %v", p.Model, err)
+		} else if strings.Contains(string(out.Body), "$ref") {
+			t.Errorf("%s: references are left", p.Model)
+		}
+	}
+}
