@@ -47,7 +47,7 @@ var (
 	heading = regexp.MustCompile(`(?m)^#+ (.+)$`)
 	fence   = regexp.MustCompile("(?ms)^```(\\w*)\n(.*?)^```$")
 	target  = regexp.MustCompile("(?m)(?:^|`|\\$ )make ([a-z]+)")
-	flagged = regexp.MustCompile(`--([a-z][a-z_-]+)`)
+	flagged = regexp.MustCompile(`--([a-z][a-z0-9_-]+)`)
 )
 
 // TestLinks follows every link that leads to a file, and the headings that they name.

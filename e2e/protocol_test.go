@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+
+	"github.com/sluicegw/sluice/envoy/envoytest/provider"
 )
 
 // TestHTTP10 is answered, refused in the right shape, or hung up on at once.
@@ -168,4 +170,29 @@ func TestHTTP2PriorKnowledge(t *testing.T) {
 	if count[200] != 10 || count[400] != 10 || count[401] != 10 {
 		t.Errorf("answers by status: %v", count)
 	}
+}
+
+// TestHTTP1Only: with --http1-only nobody is served HTTP/2, and everybody else is.
+func TestHTTP1Only(t *testing.T) {
+	up := provider.New(t, provider.Options{Keep: 1})
+	up.Always(provider.Chat("up", "hello", few))
+	g := start(t, fmt.Sprintf(`model_list:
+  - {model_name: m, litellm_params: {model: openai/x, api_base: "%s/v1", api_key: %s}}
+general_settings: {master_key: %s}
+`, up.URL, providerKey, masterKey), "--http1-only")
+	defer g.stop()
+	g.showOnFailure(t)
+	if a := g.ask(t, masterKey, completions, question("m", `"stream":false`)); a.status != http.StatusOK {
+		t.Fatalf("HTTP/1.1: %d %v", a.status, a.err)
+	}
+	protocols := new(http.Protocols)
+	protocols.SetUnencryptedHTTP2(true)
+	transport := &http.Transport{Protocols: protocols}
+	defer transport.CloseIdleConnections()
+	res, err := (&http.Client{Transport: transport, Timeout: patience}).Get(g.url + "/health/liveliness")
+	if err == nil {
+		_ = res.Body.Close()
+		t.Errorf("HTTP/2 was answered: %s", res.Status)
+	}
+	g.alive(t)
 }

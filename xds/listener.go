@@ -37,7 +37,7 @@ func listener(m Model) (*listenerv3.Listener, error) {
 		Name:       "envoy.filters.network.http_connection_manager",
 		ConfigType: &listenerv3.Filter_TypedConfig{TypedConfig: packed}}}}
 	if m.Listener.TLS {
-		if chain.TransportSocket, err = downstreamTLS(); err != nil {
+		if chain.TransportSocket, err = downstreamTLS(m.Listener.HTTP1); err != nil {
 			return nil, err
 		}
 		// A client that connects and never finishes its handshake must not hold a connection.
@@ -53,9 +53,13 @@ func listener(m Model) (*listenerv3.Listener, error) {
 	}, nil
 }
 
-func downstreamTLS() (*corev3.TransportSocket, error) {
+func downstreamTLS(http1 bool) (*corev3.TransportSocket, error) {
+	protocols := []string{"h2", "http/1.1"}
+	if http1 {
+		protocols = protocols[1:]
+	}
 	return transportSocket(&tlsv3.DownstreamTlsContext{CommonTlsContext: &tlsv3.CommonTlsContext{
-		AlpnProtocols: []string{"h2", "http/1.1"},
+		AlpnProtocols: protocols,
 		TlsParams:     &tlsv3.TlsParameters{TlsMinimumProtocolVersion: tlsv3.TlsParameters_TLSv1_2},
 		TlsCertificateSdsSecretConfigs: []*tlsv3.SdsSecretConfig{{
 			Name: names.SecretListener, SdsConfig: adsSource()}},
@@ -85,9 +89,13 @@ func connectionManager(m Model) (*hcmv3.HttpConnectionManager, error) {
 	if err != nil {
 		return nil, err
 	}
+	codec := hcmv3.HttpConnectionManager_AUTO
+	if m.Listener.HTTP1 {
+		codec = hcmv3.HttpConnectionManager_HTTP1
+	}
 	return &hcmv3.HttpConnectionManager{
 		StatPrefix:                    names.StatPrefix,
-		CodecType:                     hcmv3.HttpConnectionManager_AUTO,
+		CodecType:                     codec,
 		RouteSpecifier:                &hcmv3.HttpConnectionManager_Rds{Rds: &hcmv3.Rds{RouteConfigName: names.RouteConfig, ConfigSource: adsSource()}},
 		HttpFilters:                   filters,
 		EarlyHeaderMutationExtensions: []*corev3.TypedExtensionConfig{early},

@@ -35,6 +35,9 @@ type Listener struct {
 	Port    uint32
 	// TLS asks for a certificate, published as a secret so that it can change without a drain.
 	TLS bool
+	// HTTP1 keeps HTTP/2 from clients: each of their connections then carries one call at a time, which is what the
+	// fault of Envoy's in docs/adr/0040-held-answers.md cannot meet by accident.
+	HTTP1 bool
 }
 
 // Cluster is one deployment's endpoint.

@@ -34,6 +34,8 @@ type options struct {
 	dataDir                          string // where the SQLite file is; empty: see dataFolder
 	runtimeDir                       string // where the sockets between Envoy and sluice are; empty: a private temporary one
 
+	http1 bool // no HTTP/2 for clients
+
 	control control // where Envoys on other machines join; zero: nowhere
 
 	drainTimeout   time.Duration // how long running calls may go on after a signal to stop
@@ -118,6 +120,7 @@ func flagSet(o *options, t *flagText) *pflag.FlagSet {
 	f.StringVar(&t.port, "port", strconv.Itoa(defaultPort), "")
 	f.StringVar(&o.certFile, "ssl-certfile-path", "", "")
 	f.StringVar(&o.keyFile, "ssl-keyfile-path", "", "")
+	f.BoolVar(&o.http1, "http1-only", false, "")
 	f.StringVar(&t.envoy, "envoy", "managed", "")
 	f.StringVar(&o.envoyPath, "envoy-path", "", "")
 	f.IntVar(&o.concurrency, "concurrency", 0, "")

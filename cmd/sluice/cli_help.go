@@ -50,6 +50,7 @@ Serving:
       --ssl_certfile_path FILE, --ssl_keyfile_path FILE
                                serve TLS with this certificate and key, in PEM
                                (SSL_CERTFILE_PATH, SSL_KEYFILE_PATH)
+      --http1-only             no HTTP/2 for clients, as with LiteLLM
       --max-body-size SIZE     largest request or answer, such as 64MiB
       --data-dir DIR           where keys and spend are kept, in a SQLite file, unless the
                                configuration names a PostgreSQL (SLUICE_DATA_DIR; default

@@ -36,7 +36,7 @@ func (r *instance) surround(c *config.Config) error {
 		return err
 	}
 	r.around = surroundings{
-		listener:  xds.Listener{Address: address.String(), Port: uint32(o.port), TLS: o.certFile != ""},
+		listener:  xds.Listener{Address: address.String(), Port: uint32(o.port), TLS: o.certFile != "", HTTP1: o.http1},
 		maxBody:   bodyLimit(c, o.maxBody),
 		trustedCA: roots,
 		external:  o.external,
