@@ -39,6 +39,9 @@ func (a *converseCall) tools(thinking jsondoc.Value) (list []byte, choice jsondo
 	if a.get("web_search_options").IsObject() && a.m.is("amazon.nova") {
 		list = append(a.comma(list), `{"systemTool":{"name":"nova_grounding"}}`...)
 	}
+	if a.grown > a.mostGrown() {
+		return nil, "", refused("tools", "The schemas of 'tools' grow too large once their references are written out, as Bedrock wants them.")
+	}
 	choice = a.choice()
 	if a.byTool && choice == "" && a.forces() && thinking == "" && a.get("reasoning_effort") == "" {
 		choice = `{"tool":{"name":"` + jsonTool + `"}}`
@@ -145,7 +148,7 @@ type references struct {
 	// looked: the definitions have been read, if there are any.
 	looked bool
 	open   []string // what is being written out
-	// grown is the call's: past the most of it references stay what they are.
+	// grown is the call's: past the most of it nothing more is written out, and the call is refused.
 	grown *int
 	most  int
 }

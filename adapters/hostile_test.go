@@ -95,7 +95,11 @@ func TestReferencesGrowLittle(t *testing.T) {
 	}
 	targets, _ := fuzzTargets(t)
 	for _, target := range targets {
-		if out, err := target.Request(r); err == nil && len(out.Body) > 2*len(body)+2*(leastGrowth+8*len(body)) {
+		out, err := target.Request(r)
+		if strings.Contains(target.String(), "nova") && (err == nil || err.Param != "tools") {
+			t.Errorf("%s: %v", target, err)
+		}
+		if err == nil && len(out.Body) > 2*len(body)+2*(leastGrowth+8*len(body)) {
 			t.Errorf("%s: %d bytes of %d", target, len(out.Body), len(body))
 		}
 	}
