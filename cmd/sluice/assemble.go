@@ -68,9 +68,10 @@ const (
 
 func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	a := &assembly{config: c}
+	var errs []error
 	var err error
 	if a.fetcher, err = newFetcher(c); err != nil {
-		return nil, err
+		errs = append(errs, err)
 	}
 	a.pricers = make(map[string]*catalog.Pricer, len(c.Deployments))
 	for i := range c.Deployments {
@@ -100,7 +101,6 @@ func assemble(c *config.Config, s surroundings) (*assembly, error) {
 	for i := range c.Deployments {
 		a.longest = max(a.longest, a.limit(&c.Deployments[i]))
 	}
-	var errs []error
 	for i := range c.Deployments {
 		if err := a.add(&c.Deployments[i], s); err != nil {
 			errs = append(errs, err)

@@ -32,7 +32,9 @@ func runCheck(opts options, stdout, stderr io.Writer, env func(string) (string, 
 	c, err := loadFile(opts.config, env)
 	var a *assembly
 	if err == nil {
-		a, err = assemble(c, surroundings{maxBody: opts.maxBody, demoSocket: checkSocket})
+		if a, err = assemble(c, surroundings{maxBody: opts.maxBody, demoSocket: checkSocket}); err != nil {
+			err = errors.Join(err, refuseGuardrails(c))
+		}
 	}
 	w := &printer{w: stdout}
 	if err != nil {

@@ -16,13 +16,25 @@ func loadFile(path string, env func(string) (string, bool)) (*config.Config, err
 	if !ok {
 		return c, err
 	}
+	faults = append(append(faults, providerFaults(c, faults)...), guardrailFaults(c)...)
+	faults.Sort(c.Files)
+	return c, faults
+}
+
+// providerFaults are what the providers find wrong with deployments in which nothing is at fault already.
+func providerFaults(c *config.Config, already config.Faults) (faults config.Faults) {
 	faulty := map[int]bool{} // deployments, by their index
-	for _, f := range faults {
+	for _, f := range already {
 		if strings.HasPrefix(f.Field, "model_list[") {
 			faulty[deploymentAt(c, f)] = true
 		}
 	}
 	a := &assembly{config: c}
+	if _, err := newFetcher(c); err != nil {
+		if f, ok := errors.AsType[config.Fault](err); ok {
+			faults = append(faults, f)
+		}
+	}
 	for i := range c.Deployments {
 		d := &c.Deployments[i]
 		if faulty[i] {
@@ -32,8 +44,7 @@ func loadFile(path string, env func(string) (string, bool)) (*config.Config, err
 			faults = append(faults, config.Fault{File: d.File, Line: d.Line, Field: "litellm_params", Message: err.Error()})
 		}
 	}
-	faults.Sort(c.Files)
-	return c, faults
+	return faults
 }
 
 // deploymentAt is the index of the deployment in whose lines a fault is: the last one that begins before it; -1: none.

@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -172,8 +171,10 @@ func (r *instance) loadConfig() (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := refuseGuardrails(c); err != nil {
-		return nil, err
+	if faults := guardrailFaults(c); len(faults) > 0 {
+		faults = append(faults, providerFaults(c, nil)...)
+		faults.Sort(c.Files)
+		return nil, faults
 	}
 	if o.dropParams {
 		for i := range c.Deployments {
@@ -214,12 +215,18 @@ func (r *instance) warnOnce(text string) {
 // refuseGuardrails fails closed: a guardrail that is configured and does not run is worse than a gateway
 // that does not start.
 func refuseGuardrails(c *config.Config) error {
-	var errs []error
+	if faults := guardrailFaults(c); len(faults) > 0 {
+		return faults
+	}
+	return nil
+}
+
+func guardrailFaults(c *config.Config) (faults config.Faults) {
 	for _, g := range c.Guardrails {
-		errs = append(errs, config.Fault{File: g.File, Line: g.Line, Field: "guardrails",
+		faults = append(faults, config.Fault{File: g.File, Line: g.Line, Field: "guardrails",
 			Message: fmt.Sprintf("guardrail %q cannot be loaded: sluice has no guardrails yet; take it out to start without it", g.Name)})
 	}
-	return errors.Join(errs...)
+	return faults
 }
 
 // build makes the parts and has them listen.
