@@ -1,6 +1,7 @@
 package extproc
 
 import (
+	"net"
 	"strconv"
 	"strings"
 	"time"
@@ -57,7 +58,7 @@ func (l *AttemptLog) failed(entry *datav3.HTTPAccessLogEntry) {
 	o.ClientTimeout = common.GetResponseFlags().GetUpstreamRequestTimeout() &&
 		strings.HasSuffix(entry.GetRequest().GetRequestId(), markHurried)
 	o.RetryAfter = retryAfter(entry.GetResponse().GetResponseHeaders())
-	l.server.attemptFailed(o, reason(common))
+	l.server.attemptFailed(o, reason(common, l.server.apiBaseOf(id)))
 }
 
 // attemptFailed tells of a failed attempt, once. why is why the deployment could not be reached, where that is known.
@@ -70,10 +71,13 @@ func (s *Server) attemptFailed(o route.Outcome, why string) {
 
 const longestReason = 200
 
+var refusing = "//" + net.JoinHostPort(names.RefusingHost, strconv.Itoa(names.RefusingPort))
+
 // reason is why a deployment could not be reached, for the log: a connection that is refused, a certificate that does
-// not fit. Empty: Envoy does not say.
-func reason(common *datav3.AccessLogCommon) string {
-	if at := common.GetUpstreamRemoteAddress().GetSocketAddress(); at.GetAddress() == names.RefusingHost && at.GetPortValue() == names.RefusingPort {
+// not fit. Empty: Envoy does not say. A deployment may itself be at the address that stands for names without any.
+func reason(common *datav3.AccessLogCommon, apiBase string) string {
+	at := common.GetUpstreamRemoteAddress().GetSocketAddress()
+	if at.GetAddress() == names.RefusingHost && at.GetPortValue() == names.RefusingPort && !strings.HasSuffix(apiBase, refusing) {
 		return "its host has no address: its name cannot be resolved, or not yet"
 	}
 	r := common.GetUpstreamTransportFailureReason()

@@ -3,6 +3,7 @@ package extproc
 import (
 	"testing"
 
+	corev3 "github.com/envoyproxy/go-control-plane/envoy/config/core/v3"
 	datav3 "github.com/envoyproxy/go-control-plane/envoy/data/accesslog/v3"
 	"google.golang.org/protobuf/types/known/wrapperspb"
 
@@ -49,5 +50,22 @@ func TestImpatientClients(t *testing.T) {
 			_, _ = stream.Recv()
 			e.idle(1)
 		})
+	}
+}
+
+// TestReasonOfTheRefusingAddress: only a name without addresses is said to have none.
+func TestReasonOfTheRefusingAddress(t *testing.T) {
+	refused := &datav3.AccessLogCommon{
+		UpstreamTransportFailureReason: "delayed_connect_error:_Connection_refused",
+		UpstreamRemoteAddress: &corev3.Address{Address: &corev3.Address_SocketAddress{SocketAddress: &corev3.SocketAddress{
+			Address: names.RefusingHost, PortSpecifier: &corev3.SocketAddress_PortValue{PortValue: names.RefusingPort}}}},
+	}
+	for base, want := range map[string]string{
+		"https://nobody.invalid": "its host has no address: its name cannot be resolved, or not yet",
+		"http://127.0.0.1:1":     "delayed connect error: Connection refused",
+	} {
+		if got := reason(refused, base); got != want {
+			t.Errorf("%s: %q, want %q", base, got, want)
+		}
 	}
 }

@@ -214,6 +214,14 @@ func since(t time.Time) time.Duration {
 	return time.Since(t)
 }
 
+// apiBaseOf is where a deployment is, as its clients may see it.
+func (s *Server) apiBaseOf(id string) string {
+	if snapshot := s.snapshot.Load(); snapshot != nil && snapshot.Deployments[id] != nil {
+		return snapshot.Deployments[id].APIBase
+	}
+	return ""
+}
+
 // targetName is a deployment as a person knows it: its model group and its provider's model.
 func (s *Server) targetName(id string) string {
 	snapshot := s.snapshot.Load()
