@@ -14,7 +14,7 @@ import (
 const (
 	checkEvery   = 5 * time.Second
 	checkIdle    = 15 * time.Second // while no call goes there
-	checkAgain   = time.Second      // what is not well
+	checkAgain   = time.Second      // what is not well, also before the first call: this first wait is waited to its end
 	checkTimeout = 2 * time.Second
 	// fewerThanHalf keeps a cluster whose name turns out to have one address from losing it: the address that
 	// refuses, behind a DNS name, counts as another.
@@ -49,8 +49,8 @@ func several(out *clusterv3.Cluster, c Cluster) {
 
 func healthCheck(c Cluster) *corev3.HealthCheck {
 	check := &corev3.HealthCheck{
-		Timeout: durationpb.New(checkTimeout), Interval: durationpb.New(checkEvery), NoTrafficInterval: durationpb.New(checkIdle),
-		UnhealthyInterval:  durationpb.New(checkAgain),
+		Timeout: durationpb.New(checkTimeout), Interval: durationpb.New(checkEvery), NoTrafficHealthyInterval: durationpb.New(checkIdle),
+		UnhealthyInterval: durationpb.New(checkAgain), NoTrafficInterval: durationpb.New(checkAgain),
 		UnhealthyThreshold: wrapperspb.UInt32(2), HealthyThreshold: wrapperspb.UInt32(1),
 		HealthChecker: &corev3.HealthCheck_TcpHealthCheck_{TcpHealthCheck: &corev3.HealthCheck_TcpHealthCheck{}},
 	}
