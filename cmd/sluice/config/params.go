@@ -172,6 +172,7 @@ func (r *reader) providerValue(d *Deployment, m member, path string) {
 		d.ProviderParams[m.name] = Secret(r.json(m.v, path))
 		return
 	}
+	r.literal(m.v, path)
 	d.ProviderParams[m.name] = Secret(m.v.text)
 }
 

@@ -108,10 +108,15 @@ func (r *reader) secret(v *value, path string) Secret {
 	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
 		r.fault(v, path, "must be a single line without control characters")
 	}
-	if name := reference(s); name != "" && v.env == "" {
+	r.literal(v, path)
+	return Secret(s)
+}
+
+// literal warns of a value that somebody meant to be another.
+func (r *reader) literal(v *value, path string) {
+	if name := reference(strings.TrimSpace(v.text)); name != "" && v.env == "" {
 		r.warn(v, path, "looks like a reference to the variable %s, and is taken as it is written; write os.environ/%s", name, name)
 	}
-	return Secret(s)
 }
 
 func (r *reader) bool(v *value, path string) bool {
