@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -36,7 +37,7 @@ var clients = map[int]bool{http.StatusBadRequest: true, http.StatusRequestEntity
 
 // failed counts an attempt. why is why the deployment could not be reached, where that is known.
 func (t *trouble) failed(o route.Outcome, why string, now time.Time) {
-	if clients[o.Status] {
+	if clients[o.Status] && o.Kind != apierror.Unauthenticated && o.Kind != apierror.Forbidden { // a key may be refused by a 400
 		t.log.Debug("a deployment refused a request", "deployment", o.DeploymentID, "target", t.name(o.DeploymentID), "status", o.Status)
 		return
 	}

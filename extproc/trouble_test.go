@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/sluicegw/sluice/internal/apierror"
 	"github.com/sluicegw/sluice/policy/route"
 )
 
@@ -24,7 +25,7 @@ func TestTroubleIsToldOnceAMinute(t *testing.T) {
 	}
 	tell("b", 30*time.Second)
 	tell("a", time.Minute)
-	tr.failed(route.Outcome{DeploymentID: "c", Status: 503}, "", now)
+	tr.failed(route.Outcome{DeploymentID: "c", Status: 400, Kind: apierror.Unauthenticated}, "", now)
 	if text := out.String(); strings.Contains(text, `why=""`) || !strings.Contains(text, "deployment=c") {
 		t.Errorf("told:\n%s", text)
 	}
