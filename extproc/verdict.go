@@ -34,6 +34,7 @@ type verdict struct {
 	pieces  [][]byte // of the body, so far
 	size    int
 	ended   bool // the last piece is among them
+	looks   int  // for an end that has not been told
 }
 
 // judge serves the filter that holds answers back, for one answer.
@@ -115,11 +116,19 @@ func (v *verdict) decided(out []byte) bool {
 // complete tells that a body is all there though its end has not come: Envoy does not say here that trailers end it.
 func (v *verdict) complete() bool {
 	last := v.pieces[len(v.pieces)-1]
-	return !v.ended && v.size <= mostGuessed && len(last) > 0 && last[len(last)-1] == '}' && json.Valid(v.body())
+	if v.ended || v.size > mostGuessed || len(last) == 0 || last[len(last)-1] != '}' || v.looks == mostLooks {
+		return false
+	}
+	v.looks++
+	return json.Valid(v.body())
 }
 
-// mostGuessed is up to which length a body is looked at for its end, in bytes.
-const mostGuessed = 64 << 10
+// mostGuessed is up to which length a body is looked at for its end, in bytes, and mostLooks how often: pieces that all
+// look like ends must not cost more than the body is long, many times over.
+const (
+	mostGuessed = 64 << 10
+	mostLooks   = 32
+)
 
 // fault is what is wrong with the answer as far as it was heard.
 func (v *verdict) fault() *apierror.Error {
