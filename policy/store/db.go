@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"sync"
@@ -102,12 +103,34 @@ func (db *DB) openSQLite(ctx context.Context, path string) error {
 	}
 	db.sql.SetMaxOpenConns(mostConns)
 	db.sql.SetMaxIdleConns(mostConns / 2)
-	if err := db.migrate(ctx); err != nil {
+	err = db.join(ctx)
+	if err == nil {
+		err = db.migrate(ctx)
+	}
+	if err != nil {
 		_ = db.sql.Close()
 		return fmt.Errorf("%s: %w", db.where, err)
 	}
 	close(db.ready)
 	return nil
+}
+
+// join makes the first connection. Of several processes that begin with a new file at once, one sets the mode of its
+// log, and SQLite tells the others that it is busy without waiting.
+func (db *DB) join(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	for {
+		err := db.sql.PingContext(ctx)
+		if err == nil || !lostRace(err) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(time.Duration(1+rand.IntN(20)) * time.Millisecond):
+		}
+	}
 }
 
 // readSQLite opens a file that is there.
