@@ -47,28 +47,14 @@ func (r *refs) append(dst []byte, v jsondoc.Value, top bool) []byte {
 		if ref := v.Get("$ref"); ref.IsString() {
 			return r.target(dst, v, refName(ref))
 		}
-		dst = append(dst, '{')
-		start := len(dst)
-		for k, m := range v.Members() {
+		return appendMembers(dst, v, func(dst []byte, k, m jsondoc.Value) []byte {
 			if top && (k.Is("$defs") || k.Is("definitions")) {
-				continue
+				return dst
 			}
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = r.append(append(append(dst, k...), ':'), m, false)
-		}
-		return append(dst, '}')
+			return r.append(appendKey(dst, k), m, false)
+		})
 	case v.IsArray():
-		dst = append(dst, '[')
-		start := len(dst)
-		for m := range v.Elements() {
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = r.append(dst, m, false)
-		}
-		return append(dst, ']')
+		return appendElements(dst, v, func(dst []byte, e jsondoc.Value) []byte { return r.append(dst, e, false) })
 	}
 	return append(dst, v...)
 }
@@ -114,30 +100,15 @@ func appendRefs(dst []byte, v jsondoc.Value) []byte {
 	}
 	switch {
 	case v.IsObject():
-		dst = append(dst, '{')
-		start := len(dst)
-		for k, m := range v.Members() {
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = append(append(dst, k...), ':')
+		return appendMembers(dst, v, func(dst []byte, k, m jsondoc.Value) []byte {
+			dst = appendKey(dst, k)
 			if k.Is("$ref") && m.IsString() {
-				dst = apierror.AppendString(dst, "/$defs/"+refName(m))
-				continue
+				return apierror.AppendString(dst, "/$defs/"+refName(m))
 			}
-			dst = appendRefs(dst, m)
-		}
-		return append(dst, '}')
+			return appendRefs(dst, m)
+		})
 	case v.IsArray():
-		dst = append(dst, '[')
-		start := len(dst)
-		for m := range v.Elements() {
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = appendRefs(dst, m)
-		}
-		return append(dst, ']')
+		return appendElements(dst, v, appendRefs)
 	}
 	return append(dst, v...)
 }

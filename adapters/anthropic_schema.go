@@ -96,15 +96,7 @@ func appendClaudeSchema(dst []byte, schema jsondoc.Value) []byte {
 func appendSubschemas(dst []byte, keyword string, v, schema jsondoc.Value) []byte {
 	switch keyword {
 	case "properties", "$defs", "definitions":
-		dst = append(dst, '{')
-		start := len(dst)
-		for k, m := range v.Members() {
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = appendClaudeSchema(append(append(dst, k...), ':'), m)
-		}
-		return append(dst, '}')
+		return appendMembers(dst, v, func(dst []byte, k, m jsondoc.Value) []byte { return appendClaudeSchema(appendKey(dst, k), m) })
 	case "anyOf", "oneOf", "allOf":
 		dst = append(dst, '[')
 		start := len(dst)

@@ -277,25 +277,9 @@ func appendClosed(dst []byte, schema jsondoc.Value) []byte {
 		case name == "items":
 			dst = appendClosed(dst, v)
 		case v.IsObject() && (name == "properties" || name == "$defs" || name == "definitions"):
-			dst = append(dst, '{')
-			inner := len(dst)
-			for pk, pv := range v.Members() {
-				if len(dst) > inner {
-					dst = append(dst, ',')
-				}
-				dst = appendClosed(append(append(dst, pk...), ':'), pv)
-			}
-			dst = append(dst, '}')
+			dst = appendMembers(dst, v, func(dst []byte, k, m jsondoc.Value) []byte { return appendClosed(appendKey(dst, k), m) })
 		case v.IsArray() && (name == "anyOf" || name == "allOf" || name == "oneOf"):
-			dst = append(dst, '[')
-			inner := len(dst)
-			for e := range v.Elements() {
-				if len(dst) > inner {
-					dst = append(dst, ',')
-				}
-				dst = appendClosed(dst, e)
-			}
-			dst = append(dst, ']')
+			dst = appendElements(dst, v, appendClosed)
 		default:
 			dst = append(dst, v...)
 		}

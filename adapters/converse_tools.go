@@ -156,15 +156,7 @@ type references struct {
 func (r *references) append(dst []byte, v jsondoc.Value) []byte {
 	switch {
 	case v.IsArray():
-		dst = append(dst, '[')
-		start := len(dst)
-		for e := range v.Elements() {
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = r.append(dst, e)
-		}
-		return append(dst, ']')
+		return appendElements(dst, v, r.append)
 	case !v.IsObject():
 		return append(dst, v...)
 	}
@@ -178,23 +170,15 @@ func (r *references) append(dst []byte, v jsondoc.Value) []byte {
 			}
 		}
 	}
-	dst = append(dst, '{')
-	start := len(dst)
-	for k, m := range v.Members() {
-		if k.Is("$defs") || k.Is("definitions") && v == r.root {
-			continue
+	return appendMembers(dst, v, func(dst []byte, k, m jsondoc.Value) []byte {
+		switch {
+		case k.Is("$defs"), k.Is("definitions") && v == r.root:
+			return dst
+		case k.Is("type") && m.Is("custom"):
+			return append(appendKey(dst, k), `"object"`...) // some clients' word for it
 		}
-		if len(dst) > start {
-			dst = append(dst, ',')
-		}
-		dst = append(append(dst, k...), ':')
-		if k.Is("type") && m.Is("custom") {
-			dst = append(dst, `"object"`...) // some clients' word for it
-			continue
-		}
-		dst = r.append(dst, m)
-	}
-	return append(dst, '}')
+		return r.append(appendKey(dst, k), m)
+	})
 }
 
 func (r *references) find(ref string) (jsondoc.Value, string) {

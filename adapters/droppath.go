@@ -89,43 +89,27 @@ func appendDropped(dst []byte, v jsondoc.Value, steps []step) []byte {
 	s, last := steps[0], len(steps) == 1
 	switch {
 	case v.IsObject() && s.index == byMember:
-		dst = append(dst, '{')
-		start := len(dst)
-		for k, m := range v.Members() {
-			hit := k.Is(s.name)
-			if hit && last {
-				continue
+		return appendMembers(dst, v, func(dst []byte, k, m jsondoc.Value) []byte {
+			switch hit := k.Is(s.name); {
+			case !hit:
+				return append(appendKey(dst, k), m...)
+			case last:
+				return dst
 			}
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = append(append(dst, k...), ':')
-			if hit {
-				dst = appendDropped(dst, m, steps[1:])
-			} else {
-				dst = append(dst, m...)
-			}
-		}
-		return append(dst, '}')
+			return appendDropped(appendKey(dst, k), m, steps[1:])
+		})
 	case v.IsArray() && s.index != byMember:
-		dst = append(dst, '[')
-		start, i := len(dst), 0
-		for e := range v.Elements() {
-			hit := s.index == everyElement || s.index == i
+		i := -1
+		return appendElements(dst, v, func(dst []byte, e jsondoc.Value) []byte {
 			i++
-			if hit && last {
-				continue
+			switch hit := s.index == everyElement || s.index == i; {
+			case !hit:
+				return append(dst, e...)
+			case last:
+				return dst
 			}
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			if hit {
-				dst = appendDropped(dst, e, steps[1:])
-			} else {
-				dst = append(dst, e...)
-			}
-		}
-		return append(dst, ']')
+			return appendDropped(dst, e, steps[1:])
+		})
 	}
 	return append(dst, v...)
 }

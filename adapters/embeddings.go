@@ -50,31 +50,18 @@ func (c *call) asFloats() bool {
 
 // floatsOf is a list of embeddings with numbers where it has base64: float32, the lowest byte first.
 func floatsOf(list jsondoc.Value) jsondoc.Value {
-	dst := append(make([]byte, 0, 3*len(list)), '[')
-	for e := range list.Elements() {
-		if len(dst) > 1 {
-			dst = append(dst, ',')
-		}
+	return jsondoc.Value(appendElements(make([]byte, 0, 3*len(list)), list, func(dst []byte, e jsondoc.Value) []byte {
 		if !e.IsObject() {
-			dst = append(dst, e...)
-			continue
+			return append(dst, e...)
 		}
-		dst = append(dst, '{')
-		start := len(dst)
-		for k, v := range e.Members() {
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = append(append(dst, k...), ':')
+		return appendMembers(dst, e, func(dst []byte, k, v jsondoc.Value) []byte {
+			dst = appendKey(dst, k)
 			if k.Is("embedding") && v.IsString() {
-				dst = appendFloats(dst, v)
-			} else {
-				dst = append(dst, v...)
+				return appendFloats(dst, v)
 			}
-		}
-		dst = append(dst, '}')
-	}
-	return jsondoc.Value(append(dst, ']'))
+			return append(dst, v...)
+		})
+	}))
 }
 
 func appendFloats(dst []byte, text jsondoc.Value) []byte {

@@ -348,29 +348,14 @@ const closed = "additionalProperties: false"
 func appendWithout(dst []byte, v jsondoc.Value, names ...string) []byte {
 	switch {
 	case v.IsObject():
-		dst = append(dst, '{')
-		start := len(dst)
-		for k, m := range v.Members() {
+		return appendMembers(dst, v, func(dst []byte, k, m jsondoc.Value) []byte {
 			if slices.Contains(names, k.Inner()) || m == "false" && k.Is("additionalProperties") && slices.Contains(names, closed) {
-				continue
+				return dst
 			}
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = append(append(dst, k...), ':')
-			dst = appendWithout(dst, m, names...)
-		}
-		return append(dst, '}')
+			return appendWithout(appendKey(dst, k), m, names...)
+		})
 	case v.IsArray():
-		dst = append(dst, '[')
-		start := len(dst)
-		for e := range v.Elements() {
-			if len(dst) > start {
-				dst = append(dst, ',')
-			}
-			dst = appendWithout(dst, e, names...)
-		}
-		return append(dst, ']')
+		return appendElements(dst, v, func(dst []byte, e jsondoc.Value) []byte { return appendWithout(dst, e, names...) })
 	}
 	return append(dst, v...)
 }
