@@ -149,10 +149,7 @@ func (c *Call) ask(r *adapters.Request) (route.Ask, *apierror.Error) {
 		return a, err
 	}
 	c.hurried = a.Timeout > 0 || a.Stream && a.StreamTimeout > 0
-	if a.Fallbacks, err = c.ownFallbacks(r); err != nil {
-		return a, err
-	}
-	if a.Lists, err = c.ownLists(r); err != nil {
+	if err = c.ownFallbacks(r, &a); err != nil {
 		return a, err
 	}
 	if err = c.mayFallBack(&a); err != nil {
@@ -250,14 +247,10 @@ func wishedCount(name string, field []byte, header string) (*int, *apierror.Erro
 // wishedWait reads retry_after: seconds to wait at least before a deployment is asked again.
 func wishedWait(field []byte) (time.Duration, *apierror.Error) {
 	text := strings.Trim(string(field), `"`)
-	if text == "" || text == "null" || text == "0" {
+	if n, err := strconv.ParseFloat(text, 64); text == "" || text == "null" || err == nil && n == 0 { // none
 		return 0, nil
 	}
-	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(seconds >= 0) || seconds > mostPause.Seconds() {
-		return 0, invalid("retry_after", "retry_after must be a number of seconds between 0 and %g, not %.40s", mostPause.Seconds(), text)
-	}
-	return time.Duration(seconds * float64(time.Second)), nil
+	return wishedSeconds("retry_after", text, mostPause)
 }
 
 // wishedTimeout reads seconds.
@@ -269,9 +262,13 @@ func wishedTimeout(name string, field []byte, header string) (time.Duration, *ap
 	if text == "" || text == "null" {
 		return 0, nil
 	}
+	return wishedSeconds(name, text, 24*time.Hour)
+}
+
+func wishedSeconds(name, text string, most time.Duration) (time.Duration, *apierror.Error) {
 	seconds, err := strconv.ParseFloat(text, 64)
-	if err != nil || !(seconds > 0) || seconds > 86400 {
-		return 0, invalid(name, "%s must be a number of seconds between 0 and 86400, not %.40s", name, text)
+	if err != nil || !(seconds > 0) || seconds > most.Seconds() {
+		return 0, invalid(name, "%s must be a number of seconds between 0 and %g, not %.40s", name, most.Seconds(), text)
 	}
 	return time.Duration(seconds * float64(time.Second)), nil
 }

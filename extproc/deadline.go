@@ -9,9 +9,9 @@ import (
 	"github.com/sluicegw/sluice/internal/apierror"
 )
 
-// deadline ends a call whose answer has begun and does not end, or a stream that does not begin. Envoy's own limits stop at an answer's
-// headers, or cut the connection after them; a whole answer has not reached the client yet, so the client
-// can still be told.
+// deadline ends a call whose answer has begun and does not end, or a stream that does not begin. Envoy's own limits
+// stop at an answer's headers, or cut the connection after them; a whole answer has not reached the client yet, so the
+// client can still be told.
 type deadline struct {
 	mu    sync.Mutex
 	timer *time.Timer

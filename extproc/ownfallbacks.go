@@ -12,23 +12,46 @@ import (
 const mostOwnFallbacks = 16
 
 // ownFallbacks reads the client's own fallbacks: names of models, or objects with one under "model" and fields
-// that take the place of the request's; or the configuration's {group: [models]}
+// that take the place of the request's; or the configuration's {group: [models]}. Those that have its shape throughout,
+// and those for one kind of failure, take the place of the router's
 // (https://docs.litellm.ai/docs/proxy/reliability#client-side-fallbacks).
-func (c *Call) ownFallbacks(r *adapters.Request) ([]route.Override, *apierror.Error) {
-	field := r.Field("fallbacks")
+func (c *Call) ownFallbacks(r *adapters.Request, a *route.Ask) (err *apierror.Error) {
+	items, err := fallbackItems(r, "fallbacks", "an array of model names")
+	switch {
+	case err != nil:
+		return err
+	case len(items) > 0 && allLists(items):
+		a.Lists.Ordinary, err = readLists("fallbacks", items)
+	case items != nil:
+		a.Fallbacks, err = c.overrides(r, items)
+	}
+	if err != nil {
+		return err
+	}
+	if a.Lists.Context, err = listsOf(r, "context_window_fallbacks"); err != nil {
+		return err
+	}
+	a.Lists.Policy, err = listsOf(r, "content_policy_fallbacks")
+	return err
+}
+
+// fallbackItems are the entries of a field; nil: it is not there.
+func fallbackItems(r *adapters.Request, name, shape string) (items []json.RawMessage, _ *apierror.Error) {
+	field := r.Field(name)
 	if field == nil || string(field) == "null" {
 		return nil, nil
 	}
-	var items []json.RawMessage
-	if err := json.Unmarshal(field, &items); err != nil {
-		return nil, invalid("fallbacks", "fallbacks must be an array of model names")
+	if json.Unmarshal(field, &items) != nil {
+		return nil, invalid(name, "%s must be %s", name, shape)
 	}
 	if len(items) > mostOwnFallbacks {
-		return nil, invalid("fallbacks", "fallbacks has %d entries; at most %d are taken", len(items), mostOwnFallbacks)
+		return nil, invalid(name, "%s has %d entries; at most %d are taken", name, len(items), mostOwnFallbacks)
 	}
-	if len(items) > 0 && allLists(items) {
-		return nil, nil // ownLists'
-	}
+	return items, nil
+}
+
+// overrides reads names of models and objects.
+func (c *Call) overrides(r *adapters.Request, items []json.RawMessage) ([]route.Override, *apierror.Error) {
 	out := make([]route.Override, 0, len(items))
 	for i, item := range items {
 		var own route.Override
@@ -60,39 +83,16 @@ func (c *Call) ownFallbacks(r *adapters.Request) ([]route.Override, *apierror.Er
 	return out, nil
 }
 
-// ownLists reads the client's own fallbacks in the configuration's shape, [{group: [models]}], each of which takes the
-// place of the router's for its kind of failure. Names alone are for any group.
-func (c *Call) ownLists(r *adapters.Request) (l route.Lists, err *apierror.Error) {
-	if field := r.Field("fallbacks"); field != nil {
-		var items []json.RawMessage
-		if json.Unmarshal(field, &items) == nil && len(items) > 0 && allLists(items) {
-			if l.Ordinary, err = readLists("fallbacks", items); err != nil {
-				return l, err
-			}
-		}
-	}
-	if l.Context, err = listsOf(r, "context_window_fallbacks"); err == nil {
-		l.Policy, err = listsOf(r, "content_policy_fallbacks")
-	}
-	return l, err
-}
-
+// listsOf reads fallbacks for one kind of failure. Names alone are for any group.
 func listsOf(r *adapters.Request, name string) (map[string][]string, *apierror.Error) {
-	field := r.Field(name)
-	if field == nil || string(field) == "null" {
-		return nil, nil
-	}
-	var items []json.RawMessage
-	if json.Unmarshal(field, &items) != nil {
-		return nil, invalid(name, "%s must be an array such as [{\"gpt-4o\": [\"claude\"]}]", name)
+	items, err := fallbackItems(r, name, `an array such as [{"gpt-4o": ["claude"]}]`)
+	if err != nil || items == nil {
+		return nil, err
 	}
 	return readLists(name, items)
 }
 
 func readLists(param string, items []json.RawMessage) (map[string][]string, *apierror.Error) {
-	if len(items) > mostOwnFallbacks {
-		return nil, invalid(param, "%s has %d entries; at most %d are taken", param, len(items), mostOwnFallbacks)
-	}
 	out := map[string][]string{}
 	for i, item := range items {
 		var name string

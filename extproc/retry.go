@@ -113,9 +113,6 @@ func (c *Call) pause(stream extprocv3.ExternalProcessor_ProcessServer, n int) {
 	if !again {
 		return
 	}
-	if wait > mostPause {
-		wait = 0
-	}
 	wait = min(max(wait, c.snapshot.RetryAfter), mostPause)
 	if wait <= 0 {
 		return

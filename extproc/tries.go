@@ -92,7 +92,8 @@ func (c *Call) noneFollows() {
 	c.server.late.watch(c)
 }
 
-// failedRow is the row of an attempt that was followed by another, or ended the call without an answer; known: how it failed is, too. The caller holds
+// failedRow is the row of an attempt that was followed by another, or ended the call without an answer; known: how it
+// failed is, too. The caller holds
 // the lock.
 func (c *Call) failedRow(n int) (r ledger.Row, known bool) {
 	t := &c.purse.tries

@@ -140,8 +140,9 @@ func TestOwnLists(t *testing.T) {
 		{`"content_policy_fallbacks":[` + strings.Repeat(`{"m":[]},`, 20) + `{"m":[]}]`, "has 21 entries"},
 	}
 	for _, tt := range tests {
-		l, err := (&Call{}).ownLists(chatRequest(t, tt.members))
-		got := ""
+		var a route.Ask
+		err := (&Call{server: &Server{Options: Options{MaxHeld: 1 << 20}}}).ownFallbacks(chatRequest(t, tt.members), &a)
+		l, got := a.Lists, ""
 		if err != nil {
 			got = err.Message
 		} else {

@@ -122,13 +122,8 @@ func (db *DB) join(ctx context.Context) error {
 	defer cancel()
 	for {
 		err := db.sql.PingContext(ctx)
-		if err == nil || !lostRace(err) {
+		if err == nil || !lostRace(err) || !sleep(ctx, time.Duration(1+rand.IntN(20))*time.Millisecond) {
 			return err
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(time.Duration(1+rand.IntN(20)) * time.Millisecond):
 		}
 	}
 }
