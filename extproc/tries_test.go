@@ -13,19 +13,26 @@ import (
 	"github.com/sluicegw/sluice/policy/ledger"
 )
 
+// priced is a server with a ledger, whose deployments cost a tenth of a cent a token in and a cent a token out.
+func priced(t *testing.T) *envoySide {
+	t.Helper()
+	e := connect(t)
+	keepBook(t, e.server)
+	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
+	for _, d := range e.server.snapshot.Load().Deployments {
+		d.Prices = catalog.NewPricer("openai", own, true)
+	}
+	return e
+}
+
 // TestUnreachedCostsNothing: what never reached its provider costs nothing, whenever the attempt log tells of it: before
 // the next attempt has begun, or after.
 func TestUnreachedCostsNothing(t *testing.T) {
 	refused := tryOutcome{unreached: true, status: 500, kind: apierror.Unavailable}
-	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
 	for _, late := range []bool{false, true} {
-		e := connect(t)
-		keepBook(t, e.server)
+		e := priced(t)
 		var rows []ledger.Row
 		e.server.Spent = func(r *ledger.Row) { rows = append(rows, *r) }
-		for _, d := range e.server.snapshot.Load().Deployments {
-			d.Prices = catalog.NewPricer("openai", own, true)
-		}
 		stream := e.open(t.Context(), names.FilterRouter)
 		e.ask(stream, goodHeaders())
 		sent := e.ask(stream, requestBody(body)).GetRequestBody().GetResponse()
@@ -97,14 +104,9 @@ func TestLogOfJudged(t *testing.T) {
 // TestUnsendableCostsBefore: when an attempt cannot be made and so ends the call, the one before it, which had no answer,
 // has cost what such an attempt may cost, and is not blamed.
 func TestUnsendableCostsBefore(t *testing.T) {
-	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
-	e := connect(t)
-	keepBook(t, e.server)
+	e := priced(t)
 	var rows []ledger.Row
 	e.server.Spent = func(r *ledger.Row) { rows = append(rows, *r) }
-	for _, d := range e.server.snapshot.Load().Deployments {
-		d.Prices = catalog.NewPricer("openai", own, true)
-	}
 	target, err := adapters.New(adapters.Params{Model: "bedrock/anthropic.claude-3-haiku-20240307-v1:0",
 		Settings: map[string]string{"aws_region_name": "us-east-1", "aws_profile_name": "nobody"}})
 	if err != nil {
@@ -139,7 +141,6 @@ func TestUnsendableCostsBefore(t *testing.T) {
 // TestLastUnreachedCostsNothing: of the last attempt, after which Envoy would go on though nothing is planned, the log
 // tells as well whether it reached its provider.
 func TestLastUnreachedCostsNothing(t *testing.T) {
-	own := catalog.Info{}.With(map[string]float64{"input_cost_per_token": 0.001, "output_cost_per_token": 0.01})
 	for _, tt := range []struct {
 		name string
 		log  tryOutcome
@@ -151,14 +152,10 @@ func TestLastUnreachedCostsNothing(t *testing.T) {
 		{"out of time", tryOutcome{status: 408, kind: apierror.Timeout}, "after", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			e := connect(t)
-			keepBook(t, e.server)
+			e := priced(t)
 			var rows []ledger.Row
 			var mu sync.Mutex
 			e.server.Spent = func(r *ledger.Row) { mu.Lock(); rows = append(rows, *r); mu.Unlock() }
-			for _, d := range e.server.snapshot.Load().Deployments {
-				d.Prices = catalog.NewPricer("openai", own, true)
-			}
 			stream := e.open(t.Context(), names.FilterRouter)
 			e.ask(stream, goodHeaders())
 			sent := e.ask(stream, requestBody(body)).GetRequestBody().GetResponse()

@@ -142,9 +142,9 @@ func baseModel(c *config.Config, s surroundings) xds.Model {
 // add takes one deployment in. The error is a fault of the configuration; what only keeps the deployment
 // out of service is in its state.
 func (a *assembly) add(d *config.Deployment, s surroundings) error {
-	target, err := adapters.New(a.params(d, s))
+	target, err := a.target(d, s)
 	if err != nil && !errors.Is(err, adapters.ErrNotBuilt) {
-		return config.Fault{File: d.File, Line: d.Line, Field: "litellm_params", Message: err.Error()}
+		return err
 	}
 	state := deploymentState{config: d, target: target, out: d.Unusable}
 	switch {

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"strings"
 
-	"github.com/sluicegw/sluice/adapters"
 	"github.com/sluicegw/sluice/cmd/sluice/config"
 )
 
@@ -40,8 +39,9 @@ func providerFaults(c *config.Config, already config.Faults) (faults config.Faul
 		if faulty[i] {
 			continue // half of it was not read
 		}
-		if _, err := adapters.New(a.params(d, surroundings{demoSocket: checkSocket})); err != nil && !errors.Is(err, adapters.ErrNotBuilt) {
-			faults = append(faults, config.Fault{File: d.File, Line: d.Line, Field: "litellm_params", Message: err.Error()})
+		_, err := a.target(d, surroundings{demoSocket: checkSocket})
+		if f, ok := errors.AsType[config.Fault](err); ok {
+			faults = append(faults, f)
 		}
 	}
 	return faults

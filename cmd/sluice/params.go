@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -17,6 +18,15 @@ func apiBase(e adapters.Endpoint) string {
 		return e.Scheme + "://" + e.Host
 	}
 	return fmt.Sprintf("%s://%s:%d", e.Scheme, e.Host, e.Port)
+}
+
+// target makes a deployment's adapter. The error is a fault of the configuration, or [adapters.ErrNotBuilt].
+func (a *assembly) target(d *config.Deployment, s surroundings) (*adapters.Target, error) {
+	t, err := adapters.New(a.params(d, s))
+	if err != nil && !errors.Is(err, adapters.ErrNotBuilt) {
+		return nil, config.Fault{File: d.File, Line: d.Line, Field: "litellm_params", Message: err.Error()}
+	}
+	return t, err
 }
 
 func (a *assembly) params(d *config.Deployment, s surroundings) adapters.Params {
