@@ -17,6 +17,9 @@ type Beside struct {
 // assumedSearches is how many searches a provider may make for an answer, where the request sets no limit.
 const assumedSearches = 10
 
+// mostSearches is more than any answer takes, and keeps the clients' numbers from overflowing a sum.
+const mostSearches = 1 << 20
+
 // Beside reads a request for it.
 func (r *Request) Beside() Beside {
 	b := Beside{Heard: r.facts&hasAudio != 0, Seen: r.facts&hasImage != 0}
@@ -40,11 +43,11 @@ func (b *Beside) read(get func(string) jsondoc.Value) {
 			continue
 		}
 		// A provider's own tool, which is likely to look something up.
-		if most, ok := tool.Get("max_uses").Int(); ok && most >= 0 {
-			b.Searches += most
-		} else {
-			b.Searches += assumedSearches
+		most, ok := tool.Get("max_uses").Int()
+		if !ok || most < 0 {
+			most = assumedSearches
 		}
+		b.Searches = min(b.Searches+min(most, mostSearches), mostSearches)
 	}
 }
 
