@@ -80,18 +80,13 @@ func (c *call) cutStops(most int) {
 	if !stop.IsArray() || stop.Len() <= most {
 		return
 	}
-	list := append(make([]byte, 0, len(stop)), '[')
-	i := 0
-	for s := range stop.Elements() {
-		if i == most {
-			break
+	left := most
+	c.set("stop", jsondoc.Value(appendElements(nil, stop, func(dst []byte, s jsondoc.Value) []byte {
+		if left--; left < 0 {
+			return dst
 		}
-		if i++; i > 1 {
-			list = append(list, ',')
-		}
-		list = append(list, s...)
-	}
-	c.set("stop", jsondoc.Value(append(list, ']')))
+		return append(dst, s...)
+	})))
 }
 
 func (c *call) overlay(name string, v jsondoc.Value) {

@@ -93,14 +93,9 @@ func (t *openAIReply) unlike(call jsondoc.Value) bool {
 
 // asOpenAI is a list of tool calls that OpenAI's clients can read.
 func (t *openAIReply) asOpenAI(calls jsondoc.Value) jsondoc.Value {
-	dst := []byte{'['}
-	for call := range calls.Elements() {
-		if len(dst) > 1 {
-			dst = append(dst, ',')
-		}
+	return jsondoc.Value(appendElements(nil, calls, func(dst []byte, call jsondoc.Value) []byte {
 		if !t.unlike(call) {
-			dst = append(dst, call...)
-			continue
+			return append(dst, call...)
 		}
 		dst = append(dst, '{')
 		start := len(dst)
@@ -119,9 +114,8 @@ func (t *openAIReply) asOpenAI(calls jsondoc.Value) jsondoc.Value {
 			}
 			dst = member(dst, start, k.Text(), v)
 		}
-		dst = append(dst, '}')
-	}
-	return jsondoc.Value(append(dst, ']'))
+		return append(dst, '}')
+	}))
 }
 
 // textArguments is a called function whose arguments are JSON in a text, as OpenAI's are; some servers give the object.

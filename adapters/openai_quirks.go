@@ -304,14 +304,9 @@ func deepSeek(c *call) *apierror.Error {
 // reasoned is the messages with a reasoning_content on all of the assistant's: DeepSeek refuses to think on a
 // conversation that lacks it.
 func reasoned(list jsondoc.Value) jsondoc.Value {
-	dst := append(make([]byte, 0, len(list)+64), '[')
-	for m := range list.Elements() {
-		if len(dst) > 1 {
-			dst = append(dst, ',')
-		}
+	return jsondoc.Value(appendElements(make([]byte, 0, len(list)+64), list, func(dst []byte, m jsondoc.Value) []byte {
 		if r := m.Get("reasoning_content"); !m.Get("role").Is("assistant") || r.Exists() && r != `""` {
-			dst = append(dst, m...)
-			continue
+			return append(dst, m...)
 		}
 		stored := m.At("provider_specific_fields", "reasoning_content")
 		if !stored.IsString() || stored == `""` {
@@ -320,12 +315,11 @@ func reasoned(list jsondoc.Value) jsondoc.Value {
 		dst = append(append(dst, `{"reasoning_content":`...), stored...)
 		for k, v := range m.Members() {
 			if !k.Is("reasoning_content") {
-				dst = append(append(append(append(dst, ','), k...), ':'), v...)
+				dst = append(appendKey(append(dst, ','), k), v...)
 			}
 		}
-		dst = append(dst, '}')
-	}
-	return jsondoc.Value(append(dst, ']'))
+		return append(dst, '}')
+	}))
 }
 
 // openRouter calls the highest effort xhigh, and tells what a call cost if it is asked to.
